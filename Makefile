@@ -1,0 +1,28 @@
+# Every target sets up what it needs by itself: scripts/setup is quick when there is nothing to do.
+# Variables given on the command line (JSON=1, ORDERS=folder, SEED=7, ...) reach the program as environment.
+
+PYTHON := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench kill-test
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: Python environment, RabbitMQ, Redis, pyright
+	@scripts/setup
+
+demo: setup ## run orders through five services (SEED, COUNT, DECLINE, REFUSE, LATENCY, ORDERS, RATE, ONE_AT_A_TIME, DATA, JSON)
+	@$(PYTHON) -m services.demo
+
+test: setup ## run all checks and all tests; nothing may be skipped
+	@$(PYTHON) -m tests.run
+
+check: setup ## check format, lint, types and layers
+	@$(PYTHON) -m tests.check
+
+bench: setup ## measure a five-step chain beside a plain aio-pika chain (JSON=1)
+	@$(PYTHON) -m benchmarks.chain
+
+kill-test: setup ## push 830 orders through five processes that are killed all the time (JSON=1)
+	@$(PYTHON) -m tests.chaos.kill_test

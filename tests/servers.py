@@ -23,17 +23,32 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
-RABBITMQ_FOLDER = Path("/usr/lib/rabbitmq/bin")  # Debian; its wrappers in /usr/sbin change the user, these do not
+RABBITMQ_FOLDER = Path(
+    "/usr/lib/rabbitmq/bin"
+)  # Debian; its wrappers in /usr/sbin change the user, these do not
 HOST = "127.0.0.1"
 
 
 class ServerError(Exception):
     """A server is missing, did not come up, or is not ours to stop; the message holds the end of its log."""
+
+
+def process_is_gone(pid: int) -> bool:
+    """Whether no process `pid` runs; one that ended and waits for its parent to notice counts as gone."""
+    try:
+        os.kill(pid, 0)
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except ProcessLookupError:
+        return True
+    except FileNotFoundError:  # between the two calls, or a system without /proc
+        return Path("/proc/self").exists()
+    state, threads = fields[0], int(fields[17])
+    return state in "ZX" and threads <= 1  # while other threads are still ending, sockets are still open
 
 
 def free_port() -> int:
@@ -79,13 +94,12 @@ class _PrivateServer:
 
     @property
     def pid(self) -> int:
-        """Process id of the running server."""
-        if self._process is None:
-            raise ServerError(f"{self.name} is not running")
-        return self._process.pid
+        """Process id of the server itself, of a server made here that was started."""
+        return self._ours().pid
 
     @property
     def running(self) -> bool:
+        """Whether the process lives; a server that is not ours is taken to run."""
         return self.external or (self._process is not None and self._process.poll() is None)
 
     def start(self) -> Self:
@@ -102,7 +116,7 @@ class _PrivateServer:
                 stderr=log,
                 start_new_session=True,  # Ctrl-C in the terminal is for the tests; they stop their servers themselves
             )
-        self._wait_for(self._is_ready, self.start_timeout)
+        self._wait_until_ready()
         return self
 
     def stop(self, timeout: float = 60.0) -> None:
@@ -159,7 +173,7 @@ class _PrivateServer:
         return self._process
 
     def _end(self, how: signal.Signals, timeout: float) -> None:
-        process = self._ours()
+        process, server = self._ours(), self.pid
         if process.poll() is None:
             # The session's group holds the server and the helper processes it forked.
             os.killpg(process.pid, how)
@@ -171,18 +185,28 @@ class _PrivateServer:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(10.0)
         self._process = None
+        self._wait_until_gone(server)
 
-    def _wait_for(self, ready: Callable[[], bool], timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        while not ready():
-            process = self._process
-            if process is not None and process.poll() is not None:
-                self._process = None
-                raise ServerError(f"{self.name} ended with {process.returncode} while starting\n{self._log_end()}")
+    def _wait_until_gone(self, pid: int) -> None:
+        deadline = time.monotonic() + 10.0
+        while not process_is_gone(pid):
             if time.monotonic() > deadline:
-                log = self._log_end()
+                raise ServerError(f"{self.name}: process {pid} does not end")
+            time.sleep(0.01)
+
+    def _wait_until_ready(self) -> None:
+        process, deadline = self._ours(), time.monotonic() + self.start_timeout
+        while not self._is_ready():
+            if process.poll() is not None:
+                self._process = None
+                raise ServerError(
+                    f"{self.name} ended with {process.returncode} while starting\n{self._log_end()}"
+                )
+            if time.monotonic() > deadline:
                 self.kill()
-                raise ServerError(f"{self.name} was not ready within {timeout:g} s\n{log}")
+                raise ServerError(
+                    f"{self.name} was not ready within {self.start_timeout:g} s\n{self._log_end()}"
+                )
             time.sleep(0.05)
 
     def _log_end(self) -> str:
@@ -222,6 +246,13 @@ class RabbitServer(_PrivateServer):
         return self._url or f"amqp://guest:guest@{HOST}:{self.port}/"
 
     @property
+    def pid(self) -> int:
+        """Process id of the Erlang machine, which the start script forks."""
+        script = self._ours().pid
+        file = self.folder / "pid"
+        return int(file.read_text()) if file.exists() else script
+
+    @property
     def management_url(self) -> str:
         """The management API, of a server made with `management=True`."""
         if self._management_port is None:
@@ -239,11 +270,32 @@ class RabbitServer(_PrivateServer):
             command, env=self._environment(), cwd=self.folder, capture_output=True, text=True, timeout=timeout
         )
         if done.returncode != 0:
-            raise ServerError(f"rabbitmqctl {' '.join(args)} failed ({done.returncode})\n{done.stdout}{done.stderr}")
+            raise ServerError(
+                f"rabbitmqctl {' '.join(args)} failed ({done.returncode})\n{done.stdout}{done.stderr}"
+            )
         return done.stdout
+
+    def settle(self, *queues: str, timeout: float = 30.0) -> None:
+        """Wait until the node would know these quorum queues again after a SIGKILL.
+
+        RabbitMQ (3.10.8) writes the directory of its quorum queues about a second after the last declaration. Killed
+        before, it starts such a queue from scratch: without leader, and without the messages it had confirmed.
+        """
+        deadline = time.monotonic() + timeout
+        while missing := [queue for queue in queues if not self._knows_on_disk(queue)]:
+            if time.monotonic() > deadline:
+                raise ServerError(
+                    f"not in the directory of quorum queues after {timeout:g} s: {', '.join(missing)}"
+                )
+            time.sleep(0.05)
+
+    def _knows_on_disk(self, queue: str) -> bool:
+        name = b"%2F_" + queue.encode()  # the default vhost, as RabbitMQ writes it
+        return any(name in file.read_bytes() for file in self.folder.glob("data/*/quorum/*/names.dets"))
 
     def _command(self) -> list[str]:
         self._write_configuration()
+        (self.folder / "pid").unlink(missing_ok=True)  # of the process before this one
         return [_rabbitmq_program("rabbitmq-server")]
 
     def _write_configuration(self) -> None:
@@ -318,7 +370,12 @@ class RedisServer(_PrivateServer):
         program = shutil.which("redis-server")
         if program is None:
             raise ServerError("redis-server is missing: run make setup, or set PAVANE_TEST_STATE_URL")
-        settings = {"port": str(self.port), "bind": HOST, "dir": str(self.folder), "daemonize": "no"} | self._options
+        settings = {
+            "port": str(self.port),
+            "bind": HOST,
+            "dir": str(self.folder),
+            "daemonize": "no",
+        } | self._options
         overrides = [word for key, value in settings.items() for word in (f"--{key}", value)]
         return [program, str(DEPLOY / "redis" / "redis.conf"), *overrides]
 

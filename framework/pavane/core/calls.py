@@ -1,0 +1,246 @@
+"""What can be asked of a record: the closed set of calls that `ports.store` speaks.
+
+A call carries everything the decision needs but the record and the time. Every call may be repeated
+(a client resends when a reply is lost): the second answer says the same as the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pavane.core.record import Contract, EventRow, JobKind, Letter, UndoSpec
+
+Policy = Literal["stall", "compensate", "answer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What follows if a job is exhausted: its letter, and what `on_exhausted` makes of it.
+
+    The process prepares it because only the process can call the policy's function. `answer` is that
+    function's event (policy `answer`).
+    """
+
+    letter: Letter
+    policy: Policy = "stall"
+    answer: EventRow | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What every call of a record says.
+
+    Attributes:
+        record: key of the record: a run's full name, or `~` and an event id.
+        subscribed: names of the framework events that some registered worker subscribes to.
+    """
+
+    record: str
+    subscribed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start(Call):
+    """Begin a run with its starting event; `by` is who asked."""
+
+    run_id: str
+    contract: Contract
+    event: EventRow
+    digest: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emit(Call):
+    """Bring an event from outside into a run."""
+
+    event: EventRow
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin(Call):
+    """Ask for the lease of a job that was delivered.
+
+    Attributes:
+        step: the job's key, `<service.worker>:<event id>`.
+        kind: the step itself, or its undo.
+        event: the event delivered; `None` for an undo, whose arguments come from the record.
+        cause: the step that emitted the event, as its headers claim.
+        framework: the event is one of pavane's own about a run; its steps are closing from the start.
+        generation: of the delivery.
+        begin_id: of this delivery; a resent call is answered as the first.
+        lease: how long it is granted for.
+        alone: nothing else runs in this process.
+        ended: tokens of this job whose holders live and have let go.
+        contract: of the workflow that the event starts, by the receiver's own definitions.
+        digest: of the starting event's payload.
+        max_attempts, step_timeout: recorded failures allowed; time for all attempts (0: none).
+        verdict: given when the same call answered *exhausted* before.
+    """
+
+    step: str
+    worker: str
+    kind: JobKind = "step"
+    event: EventRow | None = None
+    cause: str = ""
+    framework: bool = False
+    generation: int = 0
+    begin_id: str
+    host: str
+    lease: int
+    alone: bool = False
+    ended: tuple[int, ...] = ()
+    run_id: str = ""
+    contract: Contract | None = None
+    digest: str = ""
+    max_attempts: int = 5
+    step_timeout: int = 0
+    compensation: UndoSpec | None = None
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerSet:
+    """A timer that a commit sets: `event` is written when `at` has come. `key` is unique in the record."""
+
+    key: str
+    at: int
+    event: EventRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit(Call):
+    """End a step with its result; `events` are what it emits, in order, the result among them.
+
+    `after` of a timer is relative to the store's clock: the process sends delays, `TimerSet.at` then counts
+    from now when `relative` names the key.
+    """
+
+    step: str
+    token: int
+    result: str = ""
+    events: tuple[EventRow, ...] = ()
+    data: tuple[tuple[str, bytes], ...] = ()
+    timers: tuple[TimerSet, ...] = ()
+    relative: tuple[str, ...] = ()
+    cancelled_timers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitUndo(Call):
+    """End the undo of a step."""
+
+    step: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fail(Call):
+    """Record a failed attempt. The job is tried again after `delay`, unless it is exhausted."""
+
+    step: str
+    kind: JobKind = "step"
+    token: int
+    outcome: Literal["failed", "timed_out", "rejected"]
+    error: str
+    error_type: str
+    delay: int = 0
+    max_attempts: int = 5
+    step_timeout: int = 0
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release(Call):
+    """Give a lease back without a recorded failure: at shutdown, or because of `NotNow` (`after` > 0)."""
+
+    step: str
+    kind: JobKind = "step"
+    token: int
+    after: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renew(Call):
+    """Keep a lease for another `lease` milliseconds; `progress` below 0 means unchanged."""
+
+    step: str
+    kind: JobKind = "step"
+    token: int
+    lease: int
+    progress: float = -1.0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject(Call):
+    """Dead-letter a message that cannot become a job, or that the broker gave up on (`delivery_limit`).
+
+    `event` is what could be read of it; `own_record` allows a record of the letter's own to be made, for
+    a message without a run.
+    """
+
+    step: str
+    worker: str
+    kind: JobKind = "step"
+    generation: int = 0
+    event: EventRow | None = None
+    own_record: bool = False
+    delivery_limit: bool = False
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyMark:
+    """The copy of one generation of a job that is now safe on the wheel or in the dead-letter queue."""
+
+    step: str
+    kind: JobKind
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark(Call):
+    """Say what has been published and confirmed.
+
+    Attributes:
+        rows: outbox rows that are done with.
+        unrouted: those of them that no worker subscribes to.
+        returned: rows that came back although somebody is registered for them; they stay.
+        copies: retry copies and letters.
+    """
+
+    rows: tuple[str, ...] = ()
+    unrouted: tuple[str, ...] = ()
+    returned: tuple[str, ...] = ()
+    copies: tuple[CopyMark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redrive(Call):
+    """Give a dead letter's job another life. `pass_id` names the pass; a repeated call is harmless."""
+
+    letter: str
+    step: str
+    kind: JobKind
+    generation: int
+    pass_id: str
+    force: bool = False
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discard(Call):
+    """Drop a dead letter. For a live run `then` decides what becomes of the run."""
+
+    letter: str
+    step: str
+    kind: JobKind
+    generation: int
+    then: Literal["", "compensate", "leave"] = ""
+    by: str = ""
+    reason: str = ""

@@ -1,0 +1,50 @@
+"""Phases and marks of a run: how it ends, and what says that it is stuck.
+
+The phase never moves back and the first ending wins; marks come and go beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pavane.core.outbox import report
+from pavane.core.record import Record
+
+Ending = Literal["completed", "failed", "compensated", "cancelled"]
+
+
+def finish(record: Record, ending: Ending, now: int, subscribed: tuple[str, ...], *, cause: str = "") -> None:
+    """Enter a terminal phase. Timers and the deadline go in the same call; no mark outlives the run."""
+    head = record.head
+    head.phase = ending
+    head.ended_at = now
+    head.chain = ""
+    leave_running(record)
+    record.remember(ending, now, cause=cause, reason=head.reason)
+    report(record, "pavane.run_ended", now, subscribed, status=ending, reason=head.reason)
+
+
+def leave_running(record: Record) -> None:
+    """Drop what only a running run has: timers, the deadline, the reasons it was stalled for."""
+    record.timers.clear()
+    record.head.deadline_at = 0
+    record.head.void_at = 0
+    record.head.stalled = []
+
+
+def stall(record: Record, reason: str, now: int, subscribed: tuple[str, ...]) -> None:
+    """Mark the run as stuck for a reason. A reason that is there already changes nothing."""
+    head = record.head
+    if not head.is_run or head.terminal or reason in head.stalled:
+        return
+    head.stalled = sorted([*head.stalled, reason])
+    record.remember("stalled", now, reason=reason)
+    report(record, "pavane.run_stalled", now, subscribed, reason=reason)
+
+
+def unstall(record: Record, reason: str, now: int) -> None:
+    """Take one reason off."""
+    head = record.head
+    if reason in head.stalled:
+        head.stalled = [kept for kept in head.stalled if kept != reason]
+        record.remember("unstalled", now, reason=reason)

@@ -1,0 +1,55 @@
+"""Names that must come out the same wherever they are made: record keys, step ids, event ids, letters, shards."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+import zlib
+
+NAMESPACE = uuid.UUID("6f0f7d56-5f5e-5f0c-9d6b-0c4d5b8e6a31")
+"""The UUID namespace of every id that pavane derives."""
+
+
+def run_key(workflow: str, run_id: str) -> str:
+    """A run in full, `<workflow>:<run id>`: the key of its record."""
+    return f"{workflow}:{run_id}"
+
+
+def loose_key(event_id: str) -> str:
+    """The key of the record of an event that belongs to no run. `~` starts no workflow's name."""
+    return f"~{event_id}"
+
+
+def step_id(worker: str, event_id: str) -> str:
+    """A job's key: `<service.worker>:<event id>`."""
+    return f"{worker}:{event_id}"
+
+
+def emitted_id(record: str, step: str, ordinal: int, kind: str = "event") -> str:
+    """The id of the `ordinal`-th event (or timer, `kind`) that a step emits: the same for every attempt."""
+    return str(uuid.uuid5(NAMESPACE, f"{record}/{step}/{kind}/{ordinal}"))
+
+
+def idempotency_key(record: str, step: str, kind: str) -> str:
+    """What handlers pass on to the outside: the same for all attempts and redrives; the undo has its own."""
+    return str(uuid.uuid5(NAMESPACE, f"{record}/{step}/{kind}/key"))
+
+
+def keyed_event_id(key: str) -> str:
+    """The id of an event that a client emits under an idempotency key."""
+    return str(uuid.uuid5(NAMESPACE, f"emit/{key}"))
+
+
+def letter_id(record: str, step: str, kind: str) -> str:
+    """The id of a job's dead letter: 16 hex digits, the same each time that this job dies."""
+    return hashlib.blake2b(f"{record}/{step}/{kind}".encode(), digest_size=8).hexdigest()
+
+
+def digest(payload: bytes) -> str:
+    """Tells two payloads of one starting event apart."""
+    return hashlib.blake2b(payload, digest_size=16).hexdigest()
+
+
+def shard_of(record: str, shards: int) -> int:
+    """The shard a record lives in. Fixed for a namespace: changing `shards` would lose sight of every record."""
+    return zlib.crc32(record.encode()) % shards

@@ -1,0 +1,236 @@
+"""What pavane needs of a message broker, and what it may rely on.
+
+The port speaks of events, queues and delays, never of exchanges or bindings: how a
+delay is kept or an event is routed is the adapter's own affair. An adapter is done
+when `pavane.testing.conformance.BrokerConformance` passes.
+
+Guarantees every adapter gives:
+
+- *Durable*: a message for which `publish` returned is kept until a consumer acknowledges it,
+  through restarts of the broker and of this process.
+- *At least once*: a delivery that was not acknowledged when its subscription, its
+  channel or its process ended is delivered again. Duplicates and reordering are normal.
+- *Never early*: a delayed message is not delivered before its delay has passed.
+- *Nothing falls through*: a message that no queue takes raises `Unroutable`; one that
+  was delivered `delivery_limit` times without acknowledgement goes to the intake
+  of its service, with the queue it came from, and is never dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from pavane.core.topology import Topology
+
+HeaderValue = str | int | float | bool
+
+
+class Unroutable(Exception):
+    """No queue takes the message: nobody subscribes to the event, or the queue does not exist.
+
+    Attributes:
+        target: the event's name, or the queue's.
+    """
+
+    def __init__(self, target: str) -> None:
+        super().__init__(f"no queue takes {target}")
+        self.target = target
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as it travels.
+
+    Attributes:
+        body: the payload, opaque to the broker; at most `settings.max_body` bytes.
+        headers: flat scalars; no name starts with `x-`.
+        content_type: MIME type of the body.
+        user: the broker user that published it, as the broker vouches for it; `None` on
+            the way out (the adapter fills it in) and where the broker knows no users.
+    """
+
+    body: bytes
+    headers: Mapping[str, HeaderValue] = field(default_factory=dict[str, HeaderValue])
+    content_type: str | None = "application/json"
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToSubscribers:
+    """To the queue of every worker that subscribes to the event."""
+
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToQueue:
+    """To one queue, by its full name, after `delay` milliseconds (rounded up to 250 ms).
+
+    A delay longer than the wheel's longest (`core.topology.LONGEST_DELAY`) is cut to it: the receiver's
+    `begin` answers *not yet* and sends the job round again.
+    """
+
+    queue: str
+    delay: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ToDeadLetters:
+    """To a dead-letter queue (or `parked`), by its full name. Only pavane publishes there."""
+
+    queue: str
+
+
+Address = ToSubscribers | ToQueue | ToDeadLetters
+
+
+class Delivery(Protocol):
+    """One message handed to a consumer, unsettled until `ack`."""
+
+    @property
+    def message(self) -> Message: ...
+
+    @property
+    def queue(self) -> str:
+        """Full name of the queue it was consumed from."""
+        ...
+
+    @property
+    def delivery_count(self) -> int:
+        """How often it was delivered before and came back, as the broker counts (0 the first time)."""
+        ...
+
+    @property
+    def source_queue(self) -> str | None:
+        """For a message in the intake: the queue that the broker dead-lettered it from."""
+        ...
+
+    @property
+    def problem(self) -> str | None:
+        """Why the broker's adapter could not decode the message faithfully, or `None`.
+
+        A hostile message (bad UTF-8 in a short string, a timestamp out of range, headers
+        nested too deep, `CC`/`BCC`) is still delivered, with what could be read of it, so
+        that the caller can dead-letter it.
+        """
+        ...
+
+    def ack(self) -> None:
+        """Settle it for good. Never raises and does not wait: an ack that is lost means a redelivery."""
+        ...
+
+
+class Subscription(Protocol):
+    """A live consumer of one queue. It survives channel errors, reconnects and the queue's deletion."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the consumer exists on the broker right now."""
+        ...
+
+    async def set_prefetch(self, prefetch: int) -> None:
+        """Deliver at most `prefetch` unsettled messages from now on."""
+        ...
+
+    async def cancel(self) -> None:
+        """Stop receiving. Deliveries already handed out can still be acknowledged."""
+        ...
+
+    async def close(self) -> None:
+        """Cancel, then give back to the queue whatever was not acknowledged. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCount:
+    """How full a queue is: `ready` messages waiting, `consumers` attached."""
+
+    queue: str
+    ready: int
+    consumers: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopologyChange:
+    """One difference between the wanted and the present topology."""
+
+    action: Literal["create", "bind", "unbind", "delete", "mismatch"]
+    kind: Literal["queue", "exchange", "binding"]
+    name: str
+    argument: str | None = None
+    current: str | None = None
+    wanted: str | None = None
+    remedy: str = ""
+
+
+class Broker(Protocol):
+    """The broker as pavane uses it. See the module docstring for what every adapter guarantees."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether both directions work right now, as far as this process knows."""
+        ...
+
+    async def open(self) -> None:
+        """Connect. Fails fast the first time.
+
+        Raises:
+            BrokerUnavailable: nothing answers, or the credentials are refused.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Disconnect within a second or two, even inside a reconnect loop. Idempotent."""
+        ...
+
+    async def plan(self, topology: Topology) -> list[TopologyChange]:
+        """What `declare` would do. Changes nothing."""
+        ...
+
+    async def declare(self, topology: Topology) -> list[TopologyChange]:
+        """Bring queues, exchanges and bindings to what `topology` says; return what was done.
+
+        Raises:
+            TopologyMismatch: something exists with other arguments. It is left as it is.
+        """
+        ...
+
+    async def publish(self, message: Message, to: Address) -> None:
+        """Publish and wait until the broker has confirmed that it keeps the message.
+
+        Many calls may be in flight at once. After any other error than `Unroutable`, `Overloaded` and
+        `TooLarge` the outcome is unknown: the message may still arrive, so publish it again.
+
+        Raises:
+            Unroutable: no queue takes it.
+            Overloaded: the queue refuses it (full).
+            TooLarge: the body is over the limit.
+            BrokerUnavailable: no confirm within `settings.publish_timeout`.
+        """
+        ...
+
+    async def consume(
+        self, queue: str, *, prefetch: int, receive: Callable[[Delivery], None]
+    ) -> Subscription:
+        """Deliver messages of `queue` to `receive`, at most `prefetch` unsettled at a time.
+
+        `receive` is called on the event loop, must not block and must not raise. Each
+        subscription has its own channel: one that fails takes no other with it.
+
+        Raises:
+            BrokerUnavailable: the consumer could not be created.
+        """
+        ...
+
+    async def get(self, queue: str) -> Delivery | None:
+        """Take one message from `queue` without subscribing, or `None` if it is empty.
+
+        The delivery must be acknowledged; one left unsettled comes back only when the broker closes.
+        """
+        ...
+
+    async def count(self, queues: Sequence[str]) -> list[QueueCount | None]:
+        """How full each queue is, in order; `None` for one that does not exist."""
+        ...

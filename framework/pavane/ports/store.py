@@ -1,0 +1,213 @@
+"""What pavane needs of a state store, and what it may rely on.
+
+Every call below that takes a `Call` is one atomic transition of `pavane.core`, run on the record's present
+state and on the store's own clock. An adapter is done when `pavane.testing.conformance.StoreConformance`
+passes and the differential test finds no difference to the functions of `pavane.core`.
+
+Guarantees every adapter gives:
+
+- *Atomic*: a transition happens as a whole or not at all, and transitions of one record happen one after
+  the other.
+- *Repeatable*: a call that is sent again, because its reply was lost, is answered as the first time and
+  writes nothing new.
+- *Durable*: what was answered is kept, as far as the server keeps what it acknowledged.
+- *One clock*: leases, timers and deadlines are judged by the store's clock, never by a worker's.
+- *Never afresh in silence*: a store that has lost its epoch refuses every call with `StateLost`.
+
+Every method may raise `StateUnavailable` (no answer in `settings.state_timeout`, or the server cannot serve
+now) and `StateLost`. After `StateUnavailable` the outcome is unknown: call again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pavane.core.answers import (
+    BeginAnswer,
+    CommitAnswer,
+    Committed,
+    Discarded,
+    EmitAnswer,
+    FailAnswer,
+    Fenced,
+    Marked,
+    Publication,
+    Redriven,
+    RejectAnswer,
+    ReleaseAnswer,
+    RenewAnswer,
+    Started,
+)
+from pavane.core.calls import (
+    Begin,
+    Commit,
+    CommitUndo,
+    Discard,
+    Emit,
+    Fail,
+    Mark,
+    Redrive,
+    Reject,
+    Release,
+    Renew,
+    Start,
+)
+from pavane.core.record import History, Letter, Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """What was due in a shard: rows to publish. `next_due` is the next time something will be (0: nothing is)."""
+
+    rows: tuple[Publication, ...]
+    next_due: int
+    now: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQuery:
+    """Which runs to list. Times are of the runs' start, `since` included, `until` excluded; 0: no bound."""
+
+    statuses: tuple[str, ...] = ()
+    workflow: str = ""
+    since: int = 0
+    until: int = 0
+    newest_first: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a listing stands: the item with this time and key was the last one. Items have a total order by both."""
+
+    at: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundLetter:
+    """A letter of the index with the record it belongs to."""
+
+    record: Record
+    letter: Letter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """What a service tells the others about itself: its workers' subscriptions and the workflows it knows.
+
+    `subscriptions` maps `<service.worker>` to event names; `workflows` maps a name to a JSON document.
+    """
+
+    service: str
+    subscriptions: dict[str, tuple[str, ...]]
+    workflows: dict[str, str]
+
+
+class Store(Protocol):
+    """The state store as pavane uses it. See the module docstring for what every adapter guarantees."""
+
+    @property
+    def shards(self) -> int:
+        """How many shards the namespace has."""
+        ...
+
+    async def open(self) -> None:
+        """Connect, and read the epoch.
+
+        Raises:
+            StateUnavailable: nothing answers, or the credentials are refused.
+            SettingsError: the server evicts keys, or the namespace has another number of shards.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Disconnect. Idempotent."""
+        ...
+
+    async def initialised(self) -> bool:
+        """Whether every shard has an epoch."""
+        ...
+
+    async def initialise(self) -> str:
+        """Write one epoch into every shard that has none and return it. Never replaces an epoch."""
+        ...
+
+    async def now(self) -> int:
+        """The store's time, in milliseconds since the epoch."""
+        ...
+
+    # transitions
+
+    async def start(self, call: Start) -> Started: ...
+
+    async def emit(self, call: Emit) -> EmitAnswer: ...
+
+    async def begin(self, call: Begin) -> BeginAnswer: ...
+
+    async def commit(self, call: Commit) -> CommitAnswer: ...
+
+    async def commit_undo(self, call: CommitUndo) -> Committed | Fenced: ...
+
+    async def fail(self, call: Fail) -> FailAnswer: ...
+
+    async def release(self, call: Release) -> ReleaseAnswer: ...
+
+    async def renew(self, call: Renew) -> RenewAnswer: ...
+
+    async def reject(self, call: Reject) -> RejectAnswer: ...
+
+    async def mark(self, call: Mark) -> Marked: ...
+
+    async def redrive(self, call: Redrive) -> Redriven: ...
+
+    async def discard(self, call: Discard) -> Discarded: ...
+
+    async def tick(self, shard: int, *, limit: int = 100, subscribed: tuple[str, ...] = ()) -> Tick:
+        """Review up to `limit` records of a shard whose time has come (`core.agenda.review`)."""
+        ...
+
+    # reading
+
+    async def read(self, record: str) -> Record | None:
+        """The whole record as it is now, or `None`."""
+        ...
+
+    async def history(self, record: str, *, after: int = 0, limit: int = 1000) -> list[History]:
+        """Lines of the record's history with a `seq` above `after`, oldest first."""
+        ...
+
+    async def runs(self, query: RunQuery, *, after: Place | None = None, limit: int = 100) -> list[Place]:
+        """Keys of the runs that match, in the query's order, from behind `after`."""
+        ...
+
+    async def letters(self, *, after: Place | None = None, limit: int = 100) -> list[Place]:
+        """Ids of the dead letters in the index, oldest first, from behind `after`."""
+        ...
+
+    async def letter(self, letter_id: str) -> FoundLetter | None:
+        """A letter of the index, with its record."""
+        ...
+
+    # what processes agree on
+
+    async def claim(self, name: str, owner: str, duration: int) -> int:
+        """Take or keep a lock for `duration` milliseconds.
+
+        Returns:
+            A token that grows with every new owner, the same while one owner keeps it; 0: somebody else has it.
+        """
+        ...
+
+    async def disclaim(self, name: str, owner: str) -> None:
+        """Let go of a lock, if `owner` still has it."""
+        ...
+
+    async def register(self, registration: Registration) -> None:
+        """Replace what a service has said about itself."""
+        ...
+
+    async def registrations(self) -> Sequence[Registration]:
+        """What all services have said about themselves."""
+        ...

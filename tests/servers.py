@@ -1,13 +1,13 @@
 """Private RabbitMQ and Redis servers for tests, started with the configuration files in `deploy/`.
 
-Each instance has free ports on the loopback address, a data folder and (RabbitMQ) a node name of its own, so several
-test runs go side by side and the system's servers are never touched. `kill` is SIGKILL to the real server process;
-`start` after `kill` or `stop` comes up on the same port with the same data. All calls block until what they promise
-is true: inside a running event loop wrap them, `await asyncio.to_thread(server.restart)`.
+Each instance has free ports on the loopback address, a data folder and (RabbitMQ) a node name of its own, so
+several test runs go side by side and the system's servers are never touched. `kill` is SIGKILL to the real
+server process; `start` after `kill` or `stop` comes up on the same port with the same data. All calls block
+until what they promise is true: in a running event loop wrap them, `await asyncio.to_thread(server.restart)`.
 
 What was started here is ended when the interpreter exits, by process id. A server whose URL is given
-(`RabbitServer(url=...)`, from PAVANE_TEST_BROKER_URL and PAVANE_TEST_STATE_URL) is used as it is and cannot be
-stopped: a test that kills servers makes a private one.
+(`RabbitServer(url=...)`, from PAVANE_TEST_BROKER_URL and PAVANE_TEST_STATE_URL) is used as it is and cannot
+be stopped: a test that kills servers makes a private one.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def free_port() -> int:
 
 
 class _PrivateServer:
-    """One server process with a folder: start, stop, kill. Subclasses say how it is launched and when it is ready."""
+    """One server process with a folder. Subclasses say how it is launched and when it is ready."""
 
     name: str
     start_timeout = 90.0
@@ -114,7 +114,7 @@ class _PrivateServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C in the terminal is for the tests; they stop their servers themselves
+                start_new_session=True,  # Ctrl-C in the terminal is for the tests, which end their servers
             )
         self._wait_until_ready()
         return self
@@ -278,8 +278,9 @@ class RabbitServer(_PrivateServer):
     def settle(self, *queues: str, timeout: float = 30.0) -> None:
         """Wait until the node would know these quorum queues again after a SIGKILL.
 
-        RabbitMQ (3.10.8) writes the directory of its quorum queues about a second after the last declaration. Killed
-        before, it starts such a queue from scratch: without leader, and without the messages it had confirmed.
+        RabbitMQ (3.10.8) writes the directory of its quorum queues about a second after the last declaration.
+        Killed before, it starts such a queue from scratch: without leader, and without the messages it had
+        confirmed.
         """
         deadline = time.monotonic() + timeout
         while missing := [queue for queue in queues if not self._knows_on_disk(queue)]:

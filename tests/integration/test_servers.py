@@ -1,4 +1,4 @@
-"""The servers of the tests: they start with deploy/'s files, die by SIGKILL, and come back with their data."""
+"""The servers of the tests: they start with deploy/'s files, die by SIGKILL, come back with their data."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from pathlib import Path
 import aio_pika
 import pytest
 import redis.asyncio
+from pamqp.common import FieldTable
 
 from tests.servers import RabbitServer, RedisServer, ServerError, process_is_gone
 
-QUORUM = {"x-queue-type": "quorum"}
+QUORUM: FieldTable = {"x-queue-type": "quorum"}
 
 
 async def publish(url: str, queue: str, body: bytes) -> None:

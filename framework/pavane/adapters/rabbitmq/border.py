@@ -1,0 +1,57 @@
+"""What may leave the adapter: pavane's own errors, and our caller's cancellation.
+
+aiormq has three uses for `CancelledError`: somebody cancelled us, a channel closed under a callback, and a
+call on a dead connection (`CancelledError("Server connection reset")`). Let the last two out and the caller
+takes a lost connection for its own shutdown, and ends in the middle of a settlement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiormq.exceptions import AMQPError, ProbableAuthenticationError
+from pamqp.exceptions import PAMQPException
+from yarl import URL
+
+from pavane.errors import BrokerUnavailable
+
+LOST = (AMQPError, PAMQPException, OSError, RuntimeError, asyncio.InvalidStateError, StopAsyncIteration)
+"""What aiormq raises when broker, connection or channel is gone. `TimeoutError` is an `OSError`."""
+
+
+@contextmanager
+def border(doing: str) -> Iterator[None]:
+    """Turn whatever the client library raises while `doing` something into `BrokerUnavailable`.
+
+    An error of the channel or connection becomes `BrokerUnavailable`; so does a cancellation that nobody
+    asked our task for. Our own cancellation passes.
+    """
+    task = asyncio.current_task()
+    asked_before = task.cancelling() if task else 0
+    try:
+        yield
+    except asyncio.CancelledError as lost:
+        if task is None or task.cancelling() > asked_before:
+            raise
+        raise BrokerUnavailable(f"RabbitMQ closed the connection while {doing}") from lost
+    except TimeoutError as late:
+        raise BrokerUnavailable(f"RabbitMQ did not answer in time while {doing}") from late
+    except LOST as lost:
+        raise BrokerUnavailable(f"RabbitMQ was lost while {doing}: {reason(lost)}") from lost
+
+
+def reason(error: BaseException) -> str:
+    """An error of the client library in a few words that never contain a password."""
+    if isinstance(error, ProbableAuthenticationError):
+        return "user name or password refused"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__
+
+
+def place(url: URL) -> str:
+    """Where a URL points, without who asks: host, port and virtual host."""
+    vhost = url.path.removeprefix("/") or "/"
+    return f"{url.host}:{url.port or (5671 if url.scheme == 'amqps' else 5672)} (virtual host {vhost})"

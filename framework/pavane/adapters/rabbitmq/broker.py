@@ -1,0 +1,186 @@
+"""The port `pavane.ports.broker.Broker` on RabbitMQ: puts the parts of this package together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from aiormq import spec
+from aiormq.channel import Channel
+from aiormq.exceptions import ChannelNotFoundEntity
+from yarl import URL
+
+from pavane.adapters.rabbitmq import decode
+from pavane.adapters.rabbitmq.acks import Acks
+from pavane.adapters.rabbitmq.border import border
+from pavane.adapters.rabbitmq.connection import Link
+from pavane.adapters.rabbitmq.declare import declare, plan, restore
+from pavane.adapters.rabbitmq.delivery import read_delivery
+from pavane.adapters.rabbitmq.publisher import Publisher
+from pavane.adapters.rabbitmq.subscription import RabbitMQSubscription
+from pavane.adapters.rabbitmq.topology import Declarations, declarations
+from pavane.core.topology import Names, Topology
+from pavane.errors import BrokerUnavailable, InfrastructureError
+from pavane.ports.broker import Address, Delivery, Message, QueueCount, Subscription, TopologyChange
+
+log = logging.getLogger(__name__)
+
+REPLY_TIMEOUT = 10.0
+CLOSE_TIMEOUT = 1.0
+
+
+class RabbitMQBroker:
+    """See `pavane.ports.broker.Broker`.
+
+    Args:
+        urls: `amqp://` or `amqps://`; several nodes of one cluster separated by commas.
+        namespace: prefix of every queue and exchange.
+        heartbeat: seconds between signs of life; a frozen peer is noticed within three of them.
+        publish_timeout: seconds until a publish that was not confirmed is given up.
+        max_body: bytes of the longest body that is published.
+        name: of the connections, for the broker's own tools.
+    """
+
+    def __init__(
+        self,
+        urls: str,
+        *,
+        namespace: str,
+        heartbeat: float = 15.0,
+        publish_timeout: float = 10.0,
+        max_body: int = 262_144,
+        name: str = "pavane",
+    ) -> None:
+        nodes = [URL(url.strip()) for url in urls.split(",") if url.strip()]
+        self._publishing = Link(nodes, name=f"{name} publish", heartbeat=heartbeat)
+        self._consuming = Link(nodes, name=f"{name} consume", heartbeat=heartbeat)
+        self._publisher = Publisher(
+            self._publishing,
+            Names(namespace),
+            timeout=publish_timeout,
+            max_body=max_body,
+            missing=self._exchange_missing,
+        )
+        self._subscriptions: list[RabbitMQSubscription] = []
+        self._getter: Channel | None = None
+        self._getter_acks: Acks | None = None
+        self._getting = asyncio.Lock()
+        self._declared: Declarations | None = None
+        self._restoring: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self._publishing.up and self._consuming.up
+
+    async def open(self) -> None:
+        decode.install()
+        await self._publishing.open()
+        try:
+            await self._consuming.open()
+        except BaseException:
+            await self._publishing.close()
+            raise
+
+    async def close(self) -> None:
+        # Consumers first, but without waiting long for a broker that may be gone: what is unsettled goes back
+        # with the connection in any case.
+        subscriptions, self._subscriptions = self._subscriptions, []
+        if self._restoring:
+            self._restoring.cancel()
+        closing = [asyncio.create_task(subscription.close()) for subscription in subscriptions]
+        if self._getter_acks:
+            closing.append(asyncio.create_task(self._getter_acks.stop()))
+        if closing:
+            _, late = await asyncio.wait(closing, timeout=CLOSE_TIMEOUT)
+            for task in late:
+                task.cancel()
+        self._getter = self._getter_acks = None
+        await asyncio.gather(self._publishing.close(), self._consuming.close())
+
+    async def plan(self, topology: Topology) -> list[TopologyChange]:
+        return await plan(self._publishing, declarations(topology))
+
+    async def declare(self, topology: Topology) -> list[TopologyChange]:
+        wanted = declarations(topology)
+        done = await declare(self._publishing, wanted)
+        self._declared = wanted
+        return done
+
+    async def publish(self, message: Message, to: Address) -> None:
+        await self._publisher.publish(message, to)
+
+    async def consume(
+        self, queue: str, *, prefetch: int, receive: Callable[[Delivery], None]
+    ) -> Subscription:
+        subscription = RabbitMQSubscription(
+            self._consuming,
+            queue,
+            prefetch=prefetch,
+            receive=receive,
+            restore_queue=self._restore_queue,
+        )
+        await subscription.start()
+        self._subscriptions.append(subscription)
+        return subscription
+
+    async def get(self, queue: str) -> Delivery | None:
+        async with self._getting:
+            channel, acks = await self._get_channel()
+            with border(f"taking a message from {queue}"):
+                taken = await channel.basic_get(queue, timeout=REPLY_TIMEOUT)
+        if isinstance(taken.delivery, spec.Basic.GetEmpty):
+            return None
+        delivery = read_delivery(taken, queue, acks.settle)
+        acks.delivered(delivery.tag)
+        return delivery
+
+    async def count(self, queues: Sequence[str]) -> list[QueueCount | None]:
+        channel: Channel | None = None
+        counts: list[QueueCount | None] = []
+        for queue in queues:
+            if channel is None or channel.is_closed:
+                channel = await self._consuming.channel()
+            counts.append(await _count(channel, queue))
+        if channel and not channel.is_closed:
+            with border("closing a channel"):
+                await channel.close(timeout=REPLY_TIMEOUT)
+        return counts
+
+    async def _get_channel(self) -> tuple[Channel, Acks]:
+        if self._getter is None or self._getter_acks is None or self._getter.is_closed:
+            self._getter = await self._consuming.channel()
+            self._getter_acks = Acks(self._getter)
+        return self._getter, self._getter_acks
+
+    async def _restore_queue(self, queue: str) -> bool:
+        """Declare a queue again that was deleted under its consumer, if this process declared it before."""
+        wanted = self._declared.of_queue(queue) if self._declared else None
+        if wanted is None:
+            return False
+        log.warning("queue %s is gone: declaring it again", queue)
+        await restore(self._publishing, wanted)
+        return True
+
+    def _exchange_missing(self) -> None:
+        """A publish found no exchange: declare the topology again, once at a time, if it is ours."""
+        if self._declared and (self._restoring is None or self._restoring.done()):
+            self._restoring = asyncio.create_task(self._restore_all(self._declared))
+
+    async def _restore_all(self, wanted: Declarations) -> None:
+        log.warning("an exchange is gone: declaring the topology again")
+        try:
+            await restore(self._publishing, wanted)
+        except InfrastructureError as refusal:
+            log.warning("could not declare the topology again: %s", refusal)
+
+
+async def _count(channel: Channel, queue: str) -> QueueCount | None:
+    try:
+        with border(f"counting {queue}"):
+            told = await channel.queue_declare(queue, passive=True, timeout=REPLY_TIMEOUT)
+    except BrokerUnavailable as refusal:
+        if isinstance(refusal.__cause__, ChannelNotFoundEntity):
+            return None
+        raise
+    return QueueCount(queue, told.message_count or 0, told.consumer_count or 0)

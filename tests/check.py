@@ -16,7 +16,7 @@ CHECKS = {
     "format": ["ruff", "format", "--check", "--quiet", "."],
     "lint": ["ruff", "check", "--quiet", "."],
     "mypy": ["mypy", "--no-error-summary"],
-    "pyright": ["pyright", "--warnings"],
+    "pyright": ["pyright", "--warnings", "--project", "pyproject.toml"],
     "layers": ["lint-imports", "--no-cache"],
 }
 

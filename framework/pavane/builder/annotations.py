@@ -7,7 +7,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
@@ -52,11 +52,11 @@ class Reading:
         return self.annotations[position] if position < len(self.annotations) else MISSING
 
 
-@dataclass(slots=True)
 class _Holder:
     """What `typing.get_type_hints` looks at, so that one annotation is evaluated alone."""
 
-    __annotations__: dict[str, Any] = field(default_factory=dict[str, Any])
+    def __init__(self, annotation: Any) -> None:
+        self.__annotations__ = {"it": annotation}
 
 
 def read(function: Callable[..., Any], scope: Mapping[str, Any]) -> Reading:
@@ -124,7 +124,7 @@ def members(annotation: Any) -> tuple[Any, ...]:
 
 def shown(annotation: Any) -> str:
     """An annotation as one would write it."""
-    return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
 def _plain(function: Callable[..., Any]) -> Any:
@@ -153,5 +153,5 @@ def _is_filled(cell: types.CellType) -> bool:
 def _evaluate(annotation: Any, globals_: dict[str, Any], locals_: dict[str, Any]) -> Any:
     if annotation is MISSING:
         return MISSING
-    hints = typing.get_type_hints(_Holder({"it": annotation}), globals_, locals_, include_extras=True)
+    hints = typing.get_type_hints(_Holder(annotation), globals_, locals_, include_extras=True)
     return hints["it"]

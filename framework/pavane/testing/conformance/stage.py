@@ -1,0 +1,141 @@
+"""What the broker suite works with: a topology per test, inboxes, and waiting for something to be true."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from pavane.core.topology import Topology, WorkerTopology
+from pavane.ports.broker import Broker, Delivery, Message, ToSubscribers
+
+PATIENCE = 20.0
+"""Seconds that anything expected may take. A passing test never waits that long."""
+
+
+async def eventually(what: str, holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until `holds` answers true; fail after `PATIENCE`, naming `what` did not come."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not await holds():  # noqa: ASYNC110 - nobody could set an event: it is the broker that changes
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise AssertionError(f"not within {PATIENCE:g} s: {what}") from None
+
+
+@dataclass
+class Inbox:
+    """Receives deliveries, in order; pass `receive` to `Broker.consume`.
+
+    Attributes:
+        settle: acknowledge each at once.
+        deliveries: what was received so far.
+    """
+
+    settle: bool = True
+    deliveries: list[Delivery] = field(default_factory=list[Delivery])
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def bodies(self) -> list[bytes]:
+        return [delivery.message.body for delivery in self.deliveries]
+
+    def receive(self, delivery: Delivery) -> None:
+        self.deliveries.append(delivery)
+        self._arrived.set()
+        if self.settle:
+            delivery.ack()
+
+    async def holds(self, number: int) -> list[Delivery]:
+        """Wait until `number` deliveries have arrived; returns all there are."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while len(self.deliveries) < number:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            raise AssertionError(
+                f"{number} deliveries expected, {len(self.deliveries)} came in {PATIENCE:g} s: {self.bodies}"
+            ) from None
+        return list(self.deliveries)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A service with two workers, `first` (with undo) and `second`, that subscribe to the same event.
+
+    Service and event have names that no other test uses, so that tests can share the namespace and its delay
+    wheel. `second` may have three dead letters.
+    """
+
+    broker: Broker
+    topology: Topology
+    service: str
+    event: str
+
+    @classmethod
+    async def build(cls, broker: Broker, namespace: str) -> Stage:
+        """Declare the topology of a new stage."""
+        stage = cls.plan(broker, namespace)
+        await broker.declare(stage.topology)
+        return stage
+
+    @classmethod
+    def plan(cls, broker: Broker, namespace: str) -> Stage:
+        """A new stage of which nothing is declared."""
+        service = f"s{secrets.token_hex(6)}"
+        event = f"{service}.happened"
+        workers = (
+            WorkerTopology(service, "first", (event,), undo=True),
+            WorkerTopology(service, "second", (event,), max_dead_letters=3),
+        )
+        return cls(broker, Topology(namespace, workers), service, event)
+
+    @property
+    def first(self) -> str:
+        return self.topology.names.queue(self.service, "first")
+
+    @property
+    def second(self) -> str:
+        return self.topology.names.queue(self.service, "second")
+
+    @property
+    def undo(self) -> str:
+        return self.topology.names.undo_queue(self.service, "first")
+
+    @property
+    def letters(self) -> str:
+        """The dead-letter queue that holds three at most."""
+        return self.topology.names.dead_letter_queue(self.service, "second")
+
+    @property
+    def intake(self) -> str:
+        return self.topology.names.intake(self.service)
+
+    async def emit(self, *bodies: bytes) -> None:
+        """Publish the stage's event, once for each body, one after the other."""
+        for body in bodies:
+            await self.broker.publish(Message(body), ToSubscribers(self.event))
+
+    async def ready(self, queue: str) -> int:
+        """Messages that wait in `queue`, which exists."""
+        [count] = await self.broker.count([queue])
+        assert count is not None, f"{queue} does not exist"
+        return count.ready
+
+    async def until_ready(self, queue: str, number: int) -> None:
+        """Wait until exactly `number` messages wait in `queue`."""
+
+        async def reached() -> bool:
+            return await self.ready(queue) == number
+
+        await eventually(f"{number} messages waiting in {queue}", reached)
+
+    async def until_any_waits(self, *queues: str) -> None:
+        """Wait until a message waits in one of `queues`."""
+
+        async def reached() -> bool:
+            return any([await self.ready(queue) for queue in queues])
+
+        await eventually(f"a message waiting in one of {', '.join(queues)}", reached)

@@ -66,6 +66,7 @@ class _PrivateServer:
 
     def __init__(self, url: str | None) -> None:
         self.external = url is not None
+        self._owner = os.getpid()
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
         if not self.external:
@@ -145,7 +146,9 @@ class _PrivateServer:
 
     def close(self) -> None:
         """Kill the server and remove its folder. Safe to call twice; also called at interpreter exit."""
-        if self.external or self._folder is None:
+        if (
+            self.external or self._folder is None or self._owner != os.getpid()
+        ):  # a fork of the tests owns nothing
             return
         if self._process is not None:
             self.kill()

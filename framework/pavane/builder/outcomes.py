@@ -20,8 +20,10 @@ from pavane.model.context import UndoContext
 from pavane.model.definition import Compensation, Exhaustion
 from pavane.model.event import Event
 from pavane.model.policies import RetryPolicy
+from pavane.model.values import StepFailure
 
-Action = Literal["stall", "compensate"] | Callable[..., Event]
+# The second form is the one in use; it also tells checkers what the arguments of a lambda are.
+Action = Literal["stall", "compensate"] | Callable[[Any, StepFailure], Event] | Callable[..., Event]
 
 
 def read_exhaustion(

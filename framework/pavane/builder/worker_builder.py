@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, overload
 
 from typing_extensions import TypeVar
 
 from pavane.builder.choices import Choices, Slot, UndoChoice
 from pavane.builder.define import define
 from pavane.builder.findings import Findings
+from pavane.builder.outcomes import Action
 from pavane.builder.signature import check_events
 from pavane.errors import Problem
 from pavane.model.context import Context, UndoContext
@@ -107,7 +108,7 @@ class WorkerBuilder(LaterSettings, Generic[R]):
             found.add("bad_value", ".retry takes a policy or its fields, not both.")
         return self._say("retry", found, retry=found.policy(policy, fields))
 
-    def on_exhausted(self, action: Literal["stall", "compensate"] | Callable[..., Event]) -> Self:
+    def on_exhausted(self, action: Action) -> Self:
         """What becomes of the run when a job is exhausted.
 
         Args:

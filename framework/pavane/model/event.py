@@ -47,7 +47,7 @@ class Event(BaseModel):
     def __init_subclass__(
         cls, *, name: str | None = None, version: int = 1, **config: Unpack[ConfigDict]
     ) -> None:
-        super().__init_subclass__(**config)
+        super().__init_subclass__()
         # A class without a name must not pass for the named class it derives from.
         cls.event_name = name or ""
         cls.event_version = version if name is not None else 0
@@ -55,9 +55,11 @@ class Event(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, *, name: str | None = None, version: int = 1, **config: Any) -> None:
-        super().__pydantic_init_subclass__(**config)
+        super().__pydantic_init_subclass__()
         place = caller()
         problems = _problems_of(cls, name, version, place)
+        # pydantic has taken out its own options: what is left is a misspelling.
+        problems += [_problem("bad_value", f"{option}= is no option.", cls, place) for option in config]
         if problems:
             raise DefinitionError(*problems)
         if name is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -35,10 +37,16 @@ def process_is_gone(pid: int) -> bool:
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback address that nobody listens on now.
+
+    It is below those the system hands out to outgoing connections (32768 and up on Linux): a client that keeps
+    trying to reach a killed server could otherwise be given that very port, and be connected to itself.
+    """
+    while True:
+        port = secrets.randbelow(20_000) + 12_000
+        with socket.socket() as probe, contextlib.suppress(OSError):  # taken: try another
+            probe.bind((HOST, port))
+            return port
 
 
 class PrivateServer:

@@ -39,8 +39,8 @@ def process_is_gone(pid: int) -> bool:
 def free_port() -> int:
     """A port of the loopback address that nobody listens on now.
 
-    It is below those the system hands out to outgoing connections (32768 and up on Linux): a client that keeps
-    trying to reach a killed server could otherwise be given that very port, and be connected to itself.
+    It is below those the system hands out to outgoing connections (32768 and up on Linux): a client that
+    keeps trying to reach a killed server could otherwise be given that very port, and be connected to itself.
     """
     while True:
         port = secrets.randbelow(20_000) + 12_000

@@ -1,0 +1,1 @@
+"""What pavane costs beside the bare libraries; `make bench` runs them."""

@@ -14,7 +14,7 @@ from pavane.adapters.memory.broker import MemoryBroker
 from pavane.errors import BrokerUnavailable
 from pavane.ports.broker import Broker, Message, ToQueue
 from pavane.testing.conformance import BrokerConformance
-from pavane.testing.conformance.stage import Inbox, Stage
+from pavane.testing.conformance.broker_stage import Inbox, Stage
 
 START = 1_767_225_600_000
 

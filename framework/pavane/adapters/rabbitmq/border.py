@@ -8,7 +8,7 @@ takes a lost connection for its own shutdown, and ends in the middle of a settle
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from aiormq.exceptions import AMQPError, ProbableAuthenticationError
@@ -22,7 +22,7 @@ LOST = (AMQPError, PAMQPException, OSError, RuntimeError, asyncio.InvalidStateEr
 
 
 @contextmanager
-def border(doing: str) -> Iterator[None]:
+def border(doing: str) -> Generator[None]:
     """Turn whatever the client library raises while `doing` something into `BrokerUnavailable`.
 
     An error of the channel or connection becomes `BrokerUnavailable`; so does a cancellation that nobody

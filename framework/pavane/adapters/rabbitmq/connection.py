@@ -171,7 +171,7 @@ class Link:
     async def _keep(self, connection: AbstractConnection) -> None:
         """Wait for the connection to end, bring back another, for ever."""
         while True:
-            await asyncio.wait([connection.closing])
+            await asyncio.wait([cast("asyncio.Future[object]", connection.closing)])
             self._up.clear()
             log.warning("%s: connection to RabbitMQ at %s lost", self._name, self._where())
             connection = await self._reconnect()

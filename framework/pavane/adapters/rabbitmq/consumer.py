@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import cast
 
 from aiormq import spec
 from aiormq.abc import DeliveredMessage
@@ -65,7 +66,8 @@ class Consumer:
         Raises:
             BrokerUnavailable: the broker refused or was lost; the channel is of no use any more.
         """
-        self._channel.closing.add_done_callback(lambda _: self._end())
+        closing = cast("asyncio.Future[object]", self._channel.closing)
+        closing.add_done_callback(lambda _: self._end())
         self._channel.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
         with border(f"consuming {self._queue}"):
             await self._consume()

@@ -200,7 +200,7 @@ def content_header(data: bytes) -> ContentHeader:
                 setattr(header.properties, name, value)
             bit >>= 1
     except (struct.error, IndexError, KeyError):
-        header.properties.headers = {"unreadable": Unreadable("malformed properties")}
+        setattr(header.properties, "headers", {"unreadable": Unreadable("malformed properties")})  # noqa: B010
     return header
 
 

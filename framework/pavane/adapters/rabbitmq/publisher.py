@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import count
+from typing import cast
 
 from aiormq import spec
 from aiormq.channel import Channel
@@ -14,12 +14,12 @@ from aiormq.exceptions import ChannelNotFoundEntity, DeliveryError, PublishError
 
 from pavane.adapters.rabbitmq.border import border
 from pavane.adapters.rabbitmq.connection import Link
+from pavane.adapters.rabbitmq.encode import Properties
 from pavane.adapters.rabbitmq.topology import delay_route
 from pavane.core.topology import Names
 from pavane.errors import BrokerUnavailable, Overloaded, TooLarge
 from pavane.ports.broker import (
     Address,
-    HeaderValue,
     Message,
     ToDeadLetters,
     ToQueue,
@@ -30,10 +30,6 @@ from pavane.ports.broker import (
 WINDOW = 100
 """Publishes in flight. One at a time makes 1,700 a second, a hundred 7,500; aiormq walks all unconfirmed ones
 to resolve a `multiple` confirm, so thousands would cost more than they bring."""
-
-MAX_HEADERS = 16 * 1024
-"""Characters in all headers together. Headers travel in one frame, and one past the broker's frame size
-(128 KiB) ends the connection with everything in flight on it."""
 
 RETRY_AFTER = 1.0
 
@@ -71,35 +67,28 @@ class Publisher:
         """See `pavane.ports.broker.Broker.publish`."""
         if len(message.body) > self._max_body:
             raise TooLarge(f"body of {len(message.body)} bytes, the limit is {self._max_body}")
-        headers = wire_headers(message.headers)
+        properties = Properties(message, message_id=next(self._message_ids), user=self._link.user)
         try:
             async with asyncio.timeout(self._timeout), self._window:
-                await self._send(message, headers, to)
+                await self._send(message.body, properties, to)
         except TimeoutError:
             raise BrokerUnavailable(
                 f"RabbitMQ did not confirm a publish within {self._timeout:g} s",
                 remedy="It may still arrive. Look for a memory or disk alarm: `rabbitmq-diagnostics alarms`.",
             ) from None
 
-    async def _send(self, message: Message, headers: dict[str, HeaderValue], to: Address) -> None:
+    async def _send(self, body: bytes, properties: Properties, to: Address) -> None:
         exchange, key = self._route(to)
         await self._link.ready()
         channel = await self._lanes[type(to)].channel()
-        properties = spec.Basic.Properties(
-            content_type=message.content_type,
-            headers=dict(headers),
-            delivery_mode=2,
-            message_id=next(self._message_ids),
-            user_id=self._link.user,
-        )
         try:
             with border("publishing"):
                 try:
                     await channel.basic_publish(
-                        message.body,
+                        body,
                         exchange=exchange,
                         routing_key=key,
-                        properties=properties,
+                        properties=cast("spec.Basic.Properties", properties),
                         mandatory=True,
                         wait=False,
                     )
@@ -139,29 +128,6 @@ class _Lane:
                 if self._channel is None or self._channel.is_closed:
                     self._channel = await self._link.channel(confirms=True)
         return self._channel
-
-
-def wire_headers(headers: Mapping[str, HeaderValue]) -> dict[str, HeaderValue]:
-    """The headers to send: without `x-` names, which belong to the broker.
-
-    Raises:
-        TooLarge: together longer than `MAX_HEADERS`.
-        ValueError: a float that is no number; RabbitMQ drops the connection over it.
-    """
-    found: dict[str, HeaderValue] = {}
-    size = 0
-    for name, value in headers.items():
-        if name.startswith("x-"):
-            continue
-        if isinstance(value, str):
-            size += len(value)
-        elif isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"header {name} is {value}: not a finite number")
-        size += len(name)
-        found[name] = value
-    if size > MAX_HEADERS:
-        raise TooLarge(f"headers of {size} characters, the limit is {MAX_HEADERS}")
-    return found
 
 
 def _target(to: Address) -> str:

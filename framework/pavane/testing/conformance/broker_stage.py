@@ -4,14 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
+
+import pytest
 
 from pavane.core.topology import Topology, WorkerTopology
 from pavane.ports.broker import Broker, Delivery, Message, ToSubscribers
 
 PATIENCE = 20.0
 """Seconds that anything expected may take. A passing test never waits that long."""
+
+
+class BrokerSuite:
+    """What the parts of the suite share: where they work, and their clock."""
+
+    pytestmark = pytest.mark.asyncio
+
+    namespace: ClassVar[str] = "conformance"
+    max_body: ClassVar[int] = 262_144
+
+    def now(self) -> int:
+        """Milliseconds on the clock that delays follow."""
+        return time.monotonic_ns() // 1_000_000
+
+    async def pass_time(self, duration: int) -> None:
+        """Let `duration` milliseconds pass on that clock."""
+        await asyncio.sleep(duration / 1000)
 
 
 async def eventually(what: str, holds: Callable[[], Awaitable[bool]]) -> None:

@@ -10,6 +10,7 @@ from pavane.core.answers import Reviewed
 from pavane.core.compensation import fail_run, start_chain_when_clear
 from pavane.core.ending import stall
 from pavane.core.leasing import counts_for_undo, lose_lease
+from pavane.core.letters import end_by_event
 from pavane.core.outbox import publications, put_event, put_off
 from pavane.core.record import Record
 
@@ -58,21 +59,27 @@ def review(record: Record, now: int, subscribed: tuple[str, ...]) -> tuple[Recor
     due = sorted(row.id for row in draft.outbox.values() if row.next_try <= now)
     for row_id in due:
         put_off(draft, draft.outbox[row_id], now)
-    fire_timers(draft, now)
+    fire_timers(draft, now, subscribed)
     pass_deadline(draft, now, subscribed)
     void_leases(draft, now, subscribed)
     mark_idle(draft, now, subscribed)
     return draft, Reviewed(rows=publications(draft, [*due, *draft.fresh]))
 
 
-def fire_timers(record: Record, now: int) -> None:
-    """Turn each due timer into an outbox row, earliest first. The event's id was fixed when it was set."""
+def fire_timers(record: Record, now: int, subscribed: tuple[str, ...]) -> None:
+    """Turn each due timer into an outbox row, earliest first. The event's id was fixed when it was set.
+
+    An ending event ends the run now, as if a step had emitted it.
+    """
     due = sorted((timer.at, timer.key) for timer in record.timers.values() if timer.at <= now)
     for _, key in due:
-        timer = record.timers.pop(key)
+        timer = record.timers.pop(key, None)
+        if timer is None:  # the timer before it ended the run
+            break
         put_event(record, timer.event, now, by=timer.set_by)
         record.remember("timer_fired", now, event=timer.event.name, cause=timer.event.causation, key=key)
         record.head.updated_at = now
+        end_by_event(record, timer.event.id, now, subscribed, row=None)
 
 
 def pass_deadline(record: Record, now: int, subscribed: tuple[str, ...]) -> None:
@@ -115,8 +122,8 @@ def mark_idle(record: Record, now: int, subscribed: tuple[str, ...]) -> None:
     if head.updated_at + head.contract.idle_after > now:
         head.idle_at = head.updated_at + head.contract.idle_after
         return
-    moving = head.leases + head.other_leases > 0 or record.outbox or record.timers or head.retrying > 0
-    if moving:
+    leased = head.leases + head.other_leases > 0 and head.lease_max > now
+    if leased or record.outbox or record.timers or head.retry_max > now:
         head.idle_at = now + head.contract.idle_after
         return
     head.idle_at = 0

@@ -23,9 +23,9 @@ from pavane.core.answers import (
 from pavane.core.calls import Begin
 from pavane.core.ending import unstall
 from pavane.core.leasing import crashes, grant, lose_lease, report_ended
-from pavane.core.letters import die
+from pavane.core.letters import die, letter_of
 from pavane.core.outbox import pending_of, publications
-from pavane.core.record import Head, Record, StepRow, Work
+from pavane.core.record import Head, Letter, Record, StepRow, Work
 from pavane.core.run import new_run
 
 CRASHES_BEFORE_ISOLATION = 2
@@ -53,6 +53,8 @@ def begin(record: Record | None, call: Begin, now: int) -> tuple[Record | None, 
     if row is None or work is None:
         row = new_row(draft, call, now)
         work = row.work
+    elif row.first_token == 0:
+        take_in(draft, row, call)
     if crashes(work) == CRASHES_BEFORE_ISOLATION and not call.alone:
         return unchanged, Isolate()
     exhausted = why_exhausted(row, work, call, now)
@@ -82,8 +84,11 @@ def answer_from_row(record: Record, row: StepRow, work: Work, call: Begin, now: 
         return granted(record, row, work, call, now)
     if work.done:
         return Committed(rows=pending_of(record, row.step))
-    if row.state == "dead" or (call.kind == "undo" and row.state == "undo_stuck"):
-        return answer_dead(record, row, work, call)
+    letter = letter_of(record, row, call.kind)
+    if letter is not None:
+        return answer_dead(work, call, letter)
+    if row.state == ("dead" if call.kind == "step" else "undo_stuck"):
+        return Refused(reason="discarded")
     if call.kind == "step" and row.state in ("refused", "undoing", "undone", "undo_stuck"):
         return Refused(reason=f"run_{record.head.phase}")
     if call.generation < work.generation:
@@ -95,18 +100,14 @@ def answer_from_row(record: Record, row: StepRow, work: Work, call: Begin, now: 
     return None
 
 
-def answer_dead(record: Record, row: StepRow, work: Work, call: Begin) -> BeginAnswer:
+def answer_dead(work: Work, call: Begin, letter: Letter) -> Dead:
     """A dead job's delivery is dropped; its letter is published if no mark says that it is safe.
 
     A delivery of the letter's own generation was moved here out of the dead-letter queue by hand: its
-    letter goes back there.
+    letter goes back there. That holds as long as the letter is listed, also while the step is undone.
     """
-    letters = [letter for letter in record.letters.values() if letter.step == row.step]
-    letters = [letter for letter in letters if (letter.kind == "undo") == (call.kind == "undo")]
-    if not letters:
-        return Refused(reason="discarded")
     publish = work.unpublished == "letter" or call.generation >= work.generation
-    return Dead(letter=letters[0], generation=work.generation, publish=publish)
+    return Dead(letter=letter, generation=work.generation, publish=publish)
 
 
 def why_refused(record: Record, row: StepRow | None, call: Begin) -> str:
@@ -129,7 +130,7 @@ def is_closing(record: Record, row: StepRow | None, call: Begin) -> bool:
     The event ended the run, is one of pavane's own, or was emitted by a closing step whose row lists it:
     the header that names the cause counts for nothing by itself.
     """
-    if row is not None:
+    if row is not None and row.first_token:
         return row.closing
     head = record.head
     if call.framework:
@@ -164,20 +165,23 @@ def refuse(record: Record, row: StepRow | None, call: Begin, reason: str, now: i
 
 
 def new_row(record: Record, call: Begin, now: int) -> StepRow:
-    """The row of a job's first begin. What it was begun with is kept here, not in the headers of a later copy."""
-    event = call.event.id if call.event else ""
-    if call.event is not None and event not in record.events:
-        record.events[event] = call.event
-    row = StepRow(
-        step=call.step,
-        worker=call.worker,
-        event=event,
-        closing=is_closing(record, None, call) and record.head.is_run,
-        started_at=now,
-        compensation=call.compensation,
-    )
+    """The row of a job's first begin."""
+    row = StepRow(step=call.step, worker=call.worker, event="", started_at=now)
     record.steps[call.step] = row
+    take_in(record, row, call)
     return row
+
+
+def take_in(record: Record, row: StepRow, call: Begin) -> None:
+    """Keep what the job is begun with, so that no header of a later copy is asked.
+
+    The row may be older than the first begin: the broker gave the message up before, or it was rejected.
+    """
+    row.closing = is_closing(record, None, call) and record.head.is_run
+    row.compensation = call.compensation
+    if call.event is not None:
+        row.event = call.event.id
+        record.events.setdefault(call.event.id, call.event)
 
 
 def why_exhausted(row: StepRow, work: Work, call: Begin, now: int) -> Exhausted | None:
@@ -250,5 +254,6 @@ def granted(record: Record, row: StepRow, work: Work, call: Begin, now: int) -> 
         data=tuple(sorted(record.data.items())),
         event=record.events[row.event] if undo else None,
         result=record.events[row.result] if undo and row.result else None,
+        unknown=undo and not row.committed,
         reason=record.head.reason if undo else "",
     )

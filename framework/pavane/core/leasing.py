@@ -97,7 +97,7 @@ def close_attempt(
 
 def report_ended(work: Work, tokens: tuple[int, ...]) -> bool:
     """Take tokens off whose holders live and have let go: they did not crash. Says if any was there."""
-    kept = [token for token in work.granted if token not in tokens or token == work.token]
+    kept = [token for token in work.granted if token not in tokens]
     if len(kept) == len(work.granted):
         return False
     for attempt in work.attempts:

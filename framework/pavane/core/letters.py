@@ -16,6 +16,7 @@ from pavane.core.answers import (
     PutBack,
     Redriven,
     RejectAnswer,
+    Stale,
     UnknownRun,
 )
 from pavane.core.calls import Discard, Mark, Redrive, Reject, Verdict
@@ -50,7 +51,10 @@ def die(
     row.error = verdict.letter.error
     row.error_type = verdict.letter.error_type
     running = head.is_run and head.phase == "running" and not row.closing
-    policy = verdict.policy if kind == "step" and (running or verdict.policy == "answer") else "stall"
+    failing = head.is_run and head.phase not in ("running", "completed") and not row.closing
+    policy = "stall" if kind == "undo" or failing else verdict.policy
+    if policy == "compensate" and not running:
+        policy = "stall"
     if verdict.letter.id not in record.letters:
         head.letters += 1
     letter = replace(
@@ -84,6 +88,14 @@ def die(
     elif running:
         stall(record, f"dead:{row.step}", now, subscribed)
     return letter
+
+
+def letter_of(record: Record, row: StepRow, kind: JobKind) -> Letter | None:
+    """The letter that is listed for a job, or `None`."""
+    for letter in record.letters.values():
+        if letter.step == row.step and (letter.kind == "undo") == (kind == "undo"):
+            return letter
+    return None
 
 
 def announce(
@@ -158,20 +170,18 @@ def reject(record: Record | None, call: Reject, now: int) -> tuple[Record | None
         row = StepRow(step=call.step, worker=call.worker, event=event_id, started_at=now)
         draft.steps[call.step] = row
     work = row.of(call.kind)
-    if (
-        work is None
-        or work.done
-        or (call.kind == "step" and row.state in ("undoing", "undone", "undo_stuck", "refused"))
-    ):
+    if work is None or work.done:
         return record, Committed(rows=pending_of(draft, row.step))
-    if row.state in ("dead", "undo_stuck"):
-        letter = draft.letters.get(call.verdict.letter.id)
-        if letter is None:
-            return record, Committed()
+    listed = letter_of(draft, row, call.kind)
+    if listed is not None:
         publish = work.unpublished == "letter" or call.generation >= work.generation
-        return record, Dead(letter=letter, generation=work.generation, publish=publish)
-    if call.delivery_limit and call.generation < work.generation:
-        return record, Committed()
+        return record, Dead(letter=listed, generation=work.generation, publish=publish)
+    over = ("dead", "undoing", "undone", "undo_stuck", "refused") if call.kind == "step" else ("undo_stuck",)
+    if row.state in over:
+        return record, Committed(rows=pending_of(draft, row.step))
+    if call.generation < work.generation:
+        delay = max(0, work.next_at - now)
+        return record, Stale(publish=work.unpublished, generation=work.generation, delay=delay)
     if call.delivery_limit and work.token and work.lease_until > now:
         return record, PutBack(delay=work.lease_until - now)
     if call.delivery_limit and work.grants == 0 and not work.put_back:
@@ -202,7 +212,7 @@ def redrive(record: Record | None, call: Redrive, now: int) -> tuple[Record | No
         again = work.generation == call.generation + 1 and work.unpublished == "retry"
         return record, Redriven(outcome="again" if again else "gone", generation=work.generation)
     letter = record.letters.get(call.letter)
-    if letter is None or row.state not in ("dead", "undo_stuck"):
+    if letter is None:
         return record, Redriven(outcome="gone")
     refusal = why_not_redriven(record, row, call, letter)
     if refusal:
@@ -210,7 +220,7 @@ def redrive(record: Record | None, call: Redrive, now: int) -> tuple[Record | No
     draft = record.fork()
     row = draft.edit(call.step) or row
     work = row.of(call.kind) or work
-    revive(draft, row, work, call.kind)
+    revive(draft, row, work, call.kind, now)
     row.redrives += 1
     row.redrive_pass = call.pass_id
     drop_letter(draft, row, letter, now)
@@ -231,7 +241,8 @@ def why_not_redriven(record: Record, row: StepRow, call: Redrive, letter: Letter
     return f"run_{head.phase}"
 
 
-def revive(record: Record, row: StepRow, work: Work, kind: JobKind) -> None:
+def revive(record: Record, row: StepRow, work: Work, kind: JobKind, now: int) -> None:
+    """A new life has all its attempts and, for the step's own time limit, all its time before it."""
     work.generation += 1
     work.unpublished = "retry"
     work.failures = 0
@@ -241,6 +252,7 @@ def revive(record: Record, row: StepRow, work: Work, kind: JobKind) -> None:
     work.put_back = False
     if kind == "step":
         row.state = "retrying"
+        row.started_at = now
         record.head.retrying += 1
     else:
         row.state = "undoing"

@@ -27,7 +27,7 @@ from pavane.core.answers import (
 from pavane.core.calls import Commit, Fail, Release, Renew
 from pavane.core.compensation import start_chain_when_clear
 from pavane.core.leasing import end_lease, report_ended
-from pavane.core.letters import die, end_by_event
+from pavane.core.letters import die, end_by_event, letter_of
 from pavane.core.outbox import pending_of, publications, put_event
 from pavane.core.record import JobKind, Record, StepRow, Timer, Work
 
@@ -38,7 +38,8 @@ def commit(record: Record | None, call: Commit, now: int) -> tuple[Record | None
     if record is None or row is None:
         return record, Fenced()
     if row.committed and row.work.ended_token == call.token:
-        return record, Late() if row.late else Committed(rows=pending_of(record, row.step))
+        rows = pending_of(record, row.step)
+        return record, Late(rows=rows) if row.late else Committed(rows=rows)
     if row.work.token != call.token:
         return record, Fenced()
     draft = record.fork()
@@ -162,8 +163,8 @@ def failed_before(record: Record | None, call: Fail, now: int) -> FailAnswer:
         return Fenced()
     if work.unpublished == "retry":
         return Retrying(generation=work.generation, delay=max(0, work.next_at - now))
-    letter = call.verdict and record.letters.get(call.verdict.letter.id)
-    if letter and row.state in ("dead", "undo_stuck"):
+    letter = letter_of(record, row, call.kind)
+    if letter is not None:
         rows = pending_of(record, row.step)
         return Dead(letter=letter, generation=work.generation, publish=True, rows=rows)
     return Recorded() if row.state in ("refused", "undoing", "undone") and call.kind == "step" else Fenced()
@@ -218,7 +219,7 @@ def release(record: Record | None, call: Release, now: int) -> tuple[Record | No
     work = row.of(call.kind) or work
     if work.token != call.token:
         if work.ended_token == call.token:
-            return record, Released()
+            return record, released_before(record, row, call)
         return (draft if report_ended(work, (call.token,)) else record), Fenced()
     failing = draft.head.phase == "compensating" and call.kind == "step" and not row.closing
     end_lease(draft, row, work, call.kind, now, outcome="released", error=call.reason)
@@ -235,6 +236,13 @@ def release(record: Record | None, call: Release, now: int) -> tuple[Record | No
         row.state = "retrying"
         draft.head.retrying += 1
     return draft, Released()
+
+
+def released_before(record: Record, row: StepRow, call: Release) -> ReleaseAnswer:
+    """The answer to a resent call: a step that its failing run refuses was only recorded."""
+    if call.kind == "step" and row.state in ("refused", "undoing", "undone", "undo_stuck"):
+        return Recorded(rows=pending_of(record, row.step))
+    return Released()
 
 
 def renew(record: Record | None, call: Renew, now: int) -> tuple[Record | None, RenewAnswer]:

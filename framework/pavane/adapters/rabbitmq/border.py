@@ -10,7 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import cast
 
+from aiormq.abc import AbstractConnection
+from aiormq.channel import Channel
 from aiormq.exceptions import AMQPError, ProbableAuthenticationError
 from pamqp.exceptions import PAMQPException
 from yarl import URL
@@ -40,6 +43,11 @@ def border(doing: str) -> Generator[None]:
         raise BrokerUnavailable(f"RabbitMQ did not answer in time while {doing}") from late
     except LOST as lost:
         raise BrokerUnavailable(f"RabbitMQ was lost while {doing}: {reason(lost)}") from lost
+
+
+def ending(resource: AbstractConnection | Channel) -> asyncio.Future[object]:
+    """Done when a connection or channel has ended, whoever ended it. Cancelling it ends nothing."""
+    return cast("asyncio.Future[object]", resource.closing)  # pyright: ignore[reportUnknownMemberType]
 
 
 def reason(error: BaseException) -> str:

@@ -23,7 +23,7 @@ from aiormq.abc import AbstractConnection
 from aiormq.channel import Channel
 from yarl import URL
 
-from pavane.adapters.rabbitmq.border import LOST, border, place, reason
+from pavane.adapters.rabbitmq.border import LOST, border, ending, place, reason
 from pavane.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
@@ -171,7 +171,7 @@ class Link:
     async def _keep(self, connection: AbstractConnection) -> None:
         """Wait for the connection to end, bring back another, for ever."""
         while True:
-            await asyncio.wait([cast("asyncio.Future[object]", connection.closing)])
+            await asyncio.wait([ending(connection)])
             self._up.clear()
             log.warning("%s: connection to RabbitMQ at %s lost", self._name, self._where())
             connection = await self._reconnect()

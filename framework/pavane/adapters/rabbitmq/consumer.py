@@ -6,14 +6,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import cast
 
 from aiormq import spec
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 
 from pavane.adapters.rabbitmq.acks import Acks
-from pavane.adapters.rabbitmq.border import border
+from pavane.adapters.rabbitmq.border import border, ending
 from pavane.adapters.rabbitmq.delivery import RabbitMQDelivery, read_delivery
 from pavane.errors import BrokerUnavailable
 from pavane.ports.broker import Delivery
@@ -66,8 +65,7 @@ class Consumer:
         Raises:
             BrokerUnavailable: the broker refused or was lost; the channel is of no use any more.
         """
-        closing = cast("asyncio.Future[object]", self._channel.closing)
-        closing.add_done_callback(lambda _: self._end())
+        ending(self._channel).add_done_callback(lambda _: self._end())
         self._channel.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
         with border(f"consuming {self._queue}"):
             await self._consume()

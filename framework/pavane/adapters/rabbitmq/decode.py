@@ -144,6 +144,8 @@ def _table(data: bytes, at: int, depth: int = 0) -> tuple[int, dict[str, Any] | 
             if type(key) is Unreadable:
                 found[key] = Unreadable("header name is not UTF-8")
     except (struct.error, IndexError, KeyError):
+        at = -1
+    if at != end:
         found["unreadable"] = Unreadable("malformed table")
     return end, found
 
@@ -159,6 +161,8 @@ def _array(data: bytes, at: int, depth: int) -> tuple[int, list[Any] | Unreadabl
             at, value = _value(data, at, depth)
             found.append(value)
     except (struct.error, IndexError, KeyError):
+        at = -1
+    if at != end:
         found.append(Unreadable("malformed array"))
     return end, found
 

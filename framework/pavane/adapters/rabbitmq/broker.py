@@ -108,6 +108,9 @@ class RabbitMQBroker:
         return done
 
     async def publish(self, message: Message, to: Address) -> None:
+        if self._restoring and not self._restoring.done():
+            # Between an exchange and its bindings, a message would come back as unroutable.
+            await asyncio.wait([self._restoring], timeout=REPLY_TIMEOUT)
         await self._publisher.publish(message, to)
 
     async def consume(

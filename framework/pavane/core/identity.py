@@ -35,6 +35,14 @@ def idempotency_key(record: str, step: str, kind: str) -> str:
     return str(uuid.uuid5(NAMESPACE, f"{record}/{step}/{kind}/key"))
 
 
+def time_ordered_id(now: int, randomness: bytes) -> str:
+    """A new event's id, a UUIDv7: `now` in milliseconds, then 10 random bytes. Ids sort by their time."""
+    bits = int.from_bytes(now.to_bytes(6, "big") + randomness[:10], "big")
+    bits = bits & ~(0xF << 76) | 0x7 << 76
+    bits = bits & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=bits))
+
+
 def keyed_event_id(key: str) -> str:
     """The id of an event that a client emits under an idempotency key."""
     return str(uuid.uuid5(NAMESPACE, f"emit/{key}"))

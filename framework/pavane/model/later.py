@@ -83,6 +83,40 @@ class LaterActions:
     breaker = Later("circuit breakers", in_calls)
 
 
+class LaterClient:
+    """What a client cannot do yet."""
+
+    gates = Later("gates", in_calls)
+    decide = Later("gates", in_calls)
+    complete = Later("callbacks", in_calls)
+    schedules = Later("schedules", in_calls)
+    pause_schedule = Later("schedules", in_calls)
+    resume_schedule = Later("schedules", in_calls)
+    trigger_schedule = Later("schedules", in_calls)
+    backfill_schedule = Later("schedules", in_calls)
+    queues = Later("queue figures", in_calls)
+    breakers = Later("circuit breakers", in_calls)
+    set_breaker = Later("circuit breakers", in_calls)
+
+
+class LaterRunActions:
+    """What cannot be done to a run yet."""
+
+    cancel = Later("cancelling runs", in_calls)
+    pause = Later("pausing runs", in_calls)
+    resume = Later("pausing runs", in_calls)
+    compensate = Later("compensating runs by hand", in_calls)
+    skip = Later("skipping steps", in_calls)
+    move_deadline = Later("moving deadlines", in_calls)
+
+
+class LaterLetterActions:
+    """What cannot be done with dead letters yet."""
+
+    groups = Later("groups of dead letters", in_calls)
+    edit = Later("editing dead letters", in_calls)
+
+
 class NotYet:
     """A class that is not there yet: it can be imported and named in annotations, not made."""
 

@@ -65,7 +65,7 @@ def _seconds(value: object) -> object:
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, str) and value.strip().upper().startswith(("P", "-P", "+P")):
-        return _TIMEDELTA.validate_python(value.strip()).total_seconds()
+        return _TIMEDELTA.validate_python(value.strip().upper()).total_seconds()
     return value
 
 

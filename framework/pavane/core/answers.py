@@ -26,7 +26,11 @@ class Publication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """The lease is yours. An undo also gets `event`, the committed `result` (or `None`) and why the run ends."""
+    """The lease is yours.
+
+    An undo also gets its step's `event`, the committed `result` (or `None`), whether the step's outcome is
+    `unknown` because it never committed, and the `reason` why the run ends.
+    """
 
     token: int
     attempt: int
@@ -38,6 +42,7 @@ class Granted:
     data: tuple[tuple[str, bytes], ...] = ()
     event: EventRow | None = None
     result: EventRow | None = None
+    unknown: bool = False
     reason: str = ""
 
 

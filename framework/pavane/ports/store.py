@@ -20,7 +20,7 @@ now) and `StateLost`. After `StateUnavailable` the outcome is unknown: call agai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -124,6 +124,13 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Disconnect. Idempotent."""
+        ...
+
+    def on_due(self, notify: Callable[[int, int], None]) -> None:
+        """Call `notify(shard, at)` whenever a call of this process has written that something is due at `at`.
+
+        It is called on the event loop, often, and must be cheap. Only the last one given is called.
+        """
         ...
 
     async def initialised(self) -> bool:

@@ -61,6 +61,7 @@ class MemoryStore:
         self._letters: dict[str, str] = {}
         self._locks: dict[str, tuple[str, int, int]] = {}
         self._registrations: dict[str, Registration] = {}
+        self._notify: Callable[[int, int], None] = ignore_due
 
     @property
     def shards(self) -> int:
@@ -71,6 +72,9 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Nothing to disconnect; the records stay, so that a process can be opened on them again."""
+
+    def on_due(self, notify: Callable[[int, int], None]) -> None:
+        self._notify = notify
 
     async def initialised(self) -> bool:
         self._answers()
@@ -228,7 +232,8 @@ class MemoryStore:
 
     def _keep(self, key: str, record: Record | None) -> None:
         """Store a record and bring the indexes in line with it."""
-        shard = self._due[identity.shard_of(key, self._shards)]
+        number = identity.shard_of(key, self._shards)
+        shard = self._due[number]
         before = self._records.get(key)
         for id_ in before.letters if before else ():
             del self._letters[id_]
@@ -242,8 +247,13 @@ class MemoryStore:
         due = agenda.due_at(record)
         if due:
             shard[key] = due
+            self._notify(number, due)
         else:
             shard.pop(key, None)
+
+
+def ignore_due(shard: int, at: int) -> None:
+    """Where nobody wants to know."""
 
 
 def matches(record: Record, query: RunQuery) -> bool:

@@ -1,0 +1,122 @@
+"""Publishing what a transition has written: with confirm, then marked; an event nobody wants is marked too."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from pavane.core.answers import Publication
+from pavane.core.calls import CopyMark, Mark
+from pavane.core.envelope import event_headers, undo_headers
+from pavane.core.topology import Names
+from pavane.errors import InfrastructureError
+from pavane.ports.broker import Address, Broker, Message, ToQueue, ToSubscribers, Unroutable
+from pavane.ports.store import Store
+from pavane.runtime.patience import Patience
+from pavane.runtime.subscriptions import Subscriptions
+
+log = logging.getLogger("pavane")
+
+
+class Outbox:
+    """Publishes outbox rows and marks them. A row that is not marked is published again by the relay.
+
+    Marks are sent behind the caller's back: they need not be there before the delivery is acknowledged.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        subscriptions: Subscriptions,
+        names: Names,
+        patience: Patience | None = None,
+    ) -> None:
+        """Without `patience`, `publish` raises what the broker or the store raises instead of waiting for it."""
+        self._store = store
+        self._broker = broker
+        self._subscriptions = subscriptions
+        self._patience = patience
+        self._names = names
+        self._marks: set[asyncio.Task[None]] = set()
+
+    async def publish(
+        self, record: str, rows: Sequence[Publication], *, marked: Callable[[], None] = lambda: None
+    ) -> None:
+        """Publish rows of one record, waiting for the broker as long as it takes, and mark them.
+
+        `marked` is called once the mark is written, which is after this call has returned.
+        """
+        if not rows:
+            return
+        if len(rows) == 1:
+            outcomes = [await self._publish(rows[0])]
+        else:
+            outcomes = await asyncio.gather(*(self._publish(row) for row in rows))
+        done = [(row.row, outcome) for row, outcome in zip(rows, outcomes, strict=True)]
+        self.mark(
+            Mark(
+                record=record,
+                rows=tuple(row for row, outcome in done if outcome != "returned"),
+                unrouted=tuple(row for row, outcome in done if outcome == "unrouted"),
+                returned=tuple(row for row, outcome in done if outcome == "returned"),
+                subscribed=self._subscriptions.framework,
+            ),
+            marked,
+        )
+
+    def mark(self, call: Mark, marked: Callable[[], None] = lambda: None) -> asyncio.Task[None]:
+        """Mark in the background. A mark that is lost costs a duplicate, which receivers fold."""
+        task = asyncio.get_running_loop().create_task(self._mark(call, marked))
+        self._marks.add(task)
+        task.add_done_callback(self._marks.discard)
+        return task
+
+    def mark_copy(self, record: str, copy: CopyMark) -> asyncio.Task[None]:
+        """Mark a retry copy or a letter."""
+        return self.mark(Mark(record=record, copies=(copy,)))
+
+    async def drain(self) -> None:
+        """Wait for the marks that are on their way."""
+        while self._marks:
+            await asyncio.gather(*self._marks)
+
+    async def _mark(self, call: Mark, marked: Callable[[], None]) -> None:
+        try:
+            await self._store.mark(call)
+            marked()
+        except InfrastructureError as error:
+            log.debug("a mark of %s is left to the relay: %s", call.record, error)
+
+    async def _publish(self, row: Publication) -> str:
+        """`published`, `unrouted` (nobody is registered for it) or `returned` (somebody is)."""
+        message, address = self.wire(row)
+        try:
+            await self._insist("broker", lambda: self._broker.publish(message, address))
+        except Unroutable:
+            return await self._unroutable(row)
+        return "published"
+
+    async def _unroutable(self, row: Publication) -> str:
+        if row.kind == "undo":
+            log.error("no queue for the undo of %s: its service must declare it", row.step)
+            return "returned"
+        await self._insist("state", self._subscriptions.refresh)
+        if not self._subscriptions.anybody(row.event.name):
+            return "unrouted"
+        log.error("%s came back although somebody is registered for it: is a binding gone?", row.event.name)
+        return "returned"
+
+    async def _insist(self, what: str, call: Callable[[], Awaitable[None]]) -> None:
+        await (self._patience.insist(what, call) if self._patience else call())
+
+    def wire(self, row: Publication) -> tuple[Message, Address]:
+        """What a row looks like on the wire, and where it goes."""
+        run = "" if row.record.startswith("~") else row.record
+        if row.kind == "event":
+            headers = event_headers(row.event, run)
+            return Message(body=row.event.payload, headers=headers), ToSubscribers(row.event.name)
+        service, _, worker = row.worker.partition(".")
+        headers = undo_headers(row.event, run, row.step, row.generation)
+        return Message(body=b"{}", headers=headers), ToQueue(self._names.undo_queue(service, worker))

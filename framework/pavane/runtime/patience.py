@@ -1,0 +1,67 @@
+"""Waiting for RabbitMQ and Redis to come back, without spending anybody's attempt.
+
+While a job insists, its delivery stays unacknowledged, so the worker's prefetch fills up and consumption
+pauses by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import TypeVar
+
+from pavane.errors import InfrastructureError, Overloaded
+from pavane.ports.broker import Unroutable
+from pavane.ports.clock import Clock
+
+T = TypeVar("T")
+
+FIRST_PAUSE = 50
+LONGEST_PAUSE = 2_000
+
+log = logging.getLogger("pavane")
+
+
+class Patience:
+    """Repeats calls to broker and store until they are answered, with growing, random pauses.
+
+    One outage is one warning, however many jobs wait for its end.
+    """
+
+    def __init__(self, clock: Clock, random: Random) -> None:
+        self._clock = clock
+        self._random = random
+        self._away: set[str] = set()
+
+    async def insist(self, what: str, call: Callable[[], Awaitable[T]], *, routable: bool = False) -> T:
+        """`await call()` until it is answered.
+
+        Args:
+            what: what is being waited for, for the log: `state`, `broker`, ...
+            call: may be made any number of times.
+            routable: also wait while no queue takes the message, or the queue is full.
+        """
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                answer = await call()
+            except (InfrastructureError, Unroutable) as error:
+                if not routable and isinstance(error, (Unroutable, Overloaded)):
+                    raise
+                self._noticed(what, error)
+                await self._clock.sleep(int(pause * self._random.uniform(0.5, 1.5)))
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                self._answered(what)
+                return answer
+
+    def _noticed(self, what: str, error: Exception) -> None:
+        if what not in self._away:
+            self._away.add(what)
+            log.warning("%s: %s Work waits for it; no attempt is spent.", what, error)
+
+    def _answered(self, what: str) -> None:
+        if what in self._away:
+            self._away.discard(what)
+            log.warning("%s: answers again.", what)

@@ -1,0 +1,161 @@
+"""One process: puts the crew to work, and brings it to an end without losing or repeating anything.
+
+Starting: resources open, subscriptions are registered, consumers subscribe, the relay starts.
+Stopping, each step bounded: consumers cancel; running handlers get the grace period, and are told; what is
+left is cut short and its leases given back, which spends no attempt; unacknowledged deliveries go back with
+their channels; resources close. What this trades away is only time: a job cut short runs again elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from pavane.core.topology import Names
+from pavane.model.definition import WorkerDefinition
+from pavane.ports.store import Registration
+from pavane.runtime.consumer import Consumer
+from pavane.runtime.crew import Crew
+from pavane.runtime.intake import Intake
+from pavane.runtime.job import Jobs
+from pavane.runtime.relay import Relay
+from pavane.runtime.resources import Resources
+
+INTAKE_PREFETCH = 8
+MOST_THREADS = 64
+CUT_SHORT_IN = 1_500
+"""Milliseconds that handlers cut short at the end of the grace period have to give their leases back."""
+
+Lifespan = Callable[[], AbstractAsyncContextManager[Any]] | None
+
+log = logging.getLogger("pavane")
+
+
+class Process:
+    """The workers of some services in this process."""
+
+    def __init__(
+        self,
+        crew: Crew,
+        lifespans: Mapping[str, Lifespan],
+        registrations: Sequence[Registration],
+        *,
+        only: Sequence[str] = (),
+        alone: bool = False,
+    ) -> None:
+        """Args:
+        lifespans: by service, for those that run here.
+        registrations: what each service of the app tells the others.
+        only: full names of the workers to run; empty: all.
+        alone: no other process shares broker and store.
+        """
+        self._crew = crew
+        self._registrations = registrations
+        self._workers = [w for w in crew.catalog.workers.values() if not only or w.full_name in only]
+        self._resources = {
+            service: Resources(service, lifespans.get(service), crew.clock, crew.random)
+            for service in dict.fromkeys(worker.service for worker in self._workers)
+        }
+        self.relay = Relay(crew, alone=alone)
+        self.consumers: list[Consumer] = []
+        self._background: list[asyncio.Task[None]] = []
+        threads = sum(self._prefetch(w) for w in self._workers if not w.is_async)
+        self._threads = ThreadPoolExecutor(
+            max_workers=max(1, min(threads, MOST_THREADS)), thread_name_prefix="pavane-handler"
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Whether every consumer exists on the broker right now."""
+        return bool(self.consumers) and all(consumer.ready for consumer in self.consumers)
+
+    @property
+    def jobs(self) -> frozenset[asyncio.Task[None]]:
+        """Deliveries that are being settled now."""
+        return frozenset().union(*(consumer.tasks for consumer in self.consumers))
+
+    async def start(self) -> None:
+        """Return when every consumer exists on the broker. Cancelling it leaves `stop` to be called."""
+        crew = self._crew
+        for registration in self._registrations:
+            await crew.patience.insist("state", lambda one=registration: crew.store.register(one))  # type: ignore[misc]
+        await crew.patience.insist("state", crew.subscriptions.refresh)
+        self._start(crew.subscriptions.keep_fresh())
+        self._start(self.relay.run())
+        await asyncio.gather(*(self._start_service(service) for service in self._resources))
+
+    def _start(self, work: Any) -> None:
+        self._background.append(asyncio.get_running_loop().create_task(work))
+
+    async def _start_service(self, service: str) -> None:
+        """Open what the service needs, then consume."""
+        resources = await self._resources[service].open()
+        names = self._crew.catalog.names
+        consumers = [
+            consumer
+            for worker in self._workers
+            if worker.service == service
+            for consumer in self._consumers_of(worker, names, resources)
+        ]
+        intake = Intake(self._crew, service)
+        consumers.append(Consumer(self._crew, names.intake(service), INTAKE_PREFETCH, intake.settle))
+        self.consumers += consumers
+        await asyncio.gather(*(consumer.start() for consumer in consumers))
+
+    def _consumers_of(self, worker: WorkerDefinition, names: Names, resources: object) -> list[Consumer]:
+        jobs = Jobs(self._crew, worker, resources, self._threads)
+        queues = [names.queue(worker.service, worker.name)]
+        if worker.compensation is not None:
+            queues.append(names.undo_queue(worker.service, worker.name))
+        return [Consumer(self._crew, queue, self._prefetch(worker), jobs.settle) for queue in queues]
+
+    def _prefetch(self, worker: WorkerDefinition) -> int:
+        return worker.prefetch or self._crew.settings.prefetch
+
+    async def stop(self, grace: float) -> None:
+        """End within `grace` seconds and two more. Idempotent."""
+        crew = self._crew
+        crew.stopping = True
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        self._background.clear()
+        await self._bounded(asyncio.gather(*(consumer.cancel() for consumer in self.consumers)), 1.0)
+        await self._finish(grace)
+        await self._bounded(crew.outbox.drain(), 0.5)
+        await self._bounded(self.relay.close(), 0.5)
+        await self._bounded(asyncio.gather(*(consumer.close() for consumer in self.consumers)), 1.0)
+        self.consumers.clear()
+        for resources in self._resources.values():
+            await resources.close()
+        crew.watchdog.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _finish(self, grace: float) -> None:
+        """Let handlers end; at the end of the grace period cut them short; then leave what is still there."""
+        jobs = self.jobs
+        if not jobs:
+            return
+        _, left = await asyncio.wait(jobs, timeout=grace)
+        for attempt in list(self._crew.attempts):
+            attempt.cut("shutdown")
+        if left:
+            _, left = await asyncio.wait(left, timeout=CUT_SHORT_IN / 1000)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=0.5)
+
+    @staticmethod
+    async def _bounded(work: Any, seconds: float) -> None:
+        """Tidy up what can be tidied up in time: nothing of it is needed for correctness."""
+        try:
+            await asyncio.wait_for(work, seconds)
+        except TimeoutError:
+            log.info("stopping: something did not answer within %.1f s and is left", seconds)
+        except Exception as error:
+            log.info("stopping: %s: %s", type(error).__name__, error)

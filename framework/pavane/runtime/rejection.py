@@ -1,0 +1,119 @@
+"""Messages that cannot become jobs: dead-lettered at first sight, with their bytes, and never retried."""
+
+from __future__ import annotations
+
+import base64
+import logging
+
+from pavane.core import identity
+from pavane.core.answers import Committed, Dead, PutBack, RejectAnswer, Stale, UnknownRun
+from pavane.core.calls import Reject, Verdict
+from pavane.core.envelope import Envelope
+from pavane.core.record import JobKind, Letter
+from pavane.errors import PavaneError
+from pavane.errors import UnknownRun as UnknownRunError
+from pavane.model.definition import WorkerDefinition
+from pavane.ports.broker import Delivery
+from pavane.runtime import copies
+from pavane.runtime.crew import Crew
+from pavane.runtime.verdicts import error_text, fingerprint
+
+log = logging.getLogger("pavane")
+
+
+def waits_for_deploy(worker: WorkerDefinition, envelope: Envelope, now: int) -> bool:
+    """Whether a delivery is of a newer version than this worker knows, and may still wait for one that does."""
+    event = worker.event_class(envelope.event.name) if envelope.kind == "step" else None
+    if event is None or envelope.event.version <= event.event_version:
+        return False
+    return envelope.wait_until == 0 or now < envelope.wait_until
+
+
+def unknown_run(record: str, event: str) -> UnknownRunError:
+    """Why an event of a run that does not exist cannot be worked on."""
+    return UnknownRunError(
+        f"There is no run {record}, and {event} starts none.", remedy="Start the run first, then redrive."
+    )
+
+
+async def reject_message(
+    crew: Crew, worker: WorkerDefinition, delivery: Delivery, envelope: Envelope | None, error: PavaneError
+) -> None:
+    """Dead-letter a delivery because of `error`, in its run's record if it names a run that exists."""
+    log.warning("%s: a message is dead-lettered: %s", worker.full_name, error)
+    event = envelope.event if envelope else None
+    kind: JobKind = envelope.kind if envelope else "step"
+    step = (
+        envelope.step
+        if envelope and envelope.step
+        else identity.step_id(
+            worker.full_name,
+            event.id if event else identity.digest(delivery.message.body + delivery.queue.encode()),
+        )
+    )
+    answer: RejectAnswer = UnknownRun()
+    record = envelope.run if envelope and error.code != "unknown_run" else ""
+    if record:
+        answer = await reject(crew, worker, delivery, envelope, error, record=record, step=step, kind=kind)
+    if isinstance(answer, UnknownRun):
+        record = identity.loose_key(identity.letter_id(worker.full_name, step, kind))
+        answer = await reject(crew, worker, delivery, envelope, error, record=record, step=step, kind="step")
+    await settle_rejected(crew, delivery, record, answer, kind, envelope.generation if envelope else 0)
+
+
+async def reject(
+    crew: Crew,
+    worker: WorkerDefinition,
+    delivery: Delivery,
+    envelope: Envelope | None,
+    error: PavaneError,
+    *,
+    record: str,
+    step: str,
+    kind: JobKind,
+) -> RejectAnswer:
+    """Record the letter; the store answers what to do with the delivery."""
+    event = envelope.event if envelope else None
+    letter = Letter(
+        id=identity.letter_id(record, step, kind),
+        kind="message",
+        step=step,
+        worker=worker.full_name,
+        event=event.id if event else "",
+        reason=error.code,
+        error=error_text(error),
+        error_type=type(error).__name__,
+        fingerprint=fingerprint(worker.full_name, error.code, ""),
+        headers=tuple(sorted((name, str(value)) for name, value in delivery.message.headers.items())),
+        raw="" if event else base64.b64encode(delivery.message.body[: crew.settings.max_body]).decode(),
+    )
+    call = Reject(
+        record=record,
+        subscribed=crew.subscriptions.framework,
+        step=step,
+        worker=worker.full_name,
+        kind=kind,
+        generation=envelope.generation if envelope else 0,
+        event=event,
+        own_record=record.startswith("~"),
+        verdict=Verdict(letter=letter),
+    )
+    return await crew.patience.insist("state", lambda: crew.store.reject(call))
+
+
+async def settle_rejected(
+    crew: Crew, delivery: Delivery, record: str, answer: RejectAnswer, kind: JobKind, generation: int
+) -> None:
+    """Do with the delivery what the store has decided, then acknowledge it."""
+    match answer:
+        case Dead():
+            await crew.outbox.publish(record, answer.rows)
+            if answer.publish:
+                await copies.send_letter(crew, delivery, record, answer.letter, kind, answer.generation)
+        case Committed():
+            await crew.outbox.publish(record, answer.rows)
+        case PutBack():
+            await copies.send_again(crew, delivery, generation, answer.delay)
+        case Stale() | UnknownRun():
+            log.info("%s: nothing is left to do for a message of %s", delivery.queue, record)
+    delivery.ack()

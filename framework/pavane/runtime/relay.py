@@ -1,0 +1,143 @@
+"""The safety net: publishes what others left in the outbox, fires timers, passes deadlines, marks idle runs.
+
+Without it, an event whose process died before publishing would wait for its redelivery, and no timer would
+fire. Shards are shared out between processes by short locks, for economy, not for safety: two relays on one
+shard publish an event twice, and receivers fold it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+
+from pavane.core.answers import Publication
+from pavane.errors import InfrastructureError
+from pavane.ports.clock import Alarm
+from pavane.runtime.crew import Crew
+
+POLL_EVERY = 5_000
+"""Milliseconds between two looks at a claimed shard that has nothing due."""
+
+CLAIM_FOR = 20_000
+CLAIM_EVERY = 10_000
+
+log = logging.getLogger("pavane")
+
+
+class Relay:
+    """Ticks shards: those it has claimed every 5 s, any shard at the due times that this process has written.
+
+    `alone` says that no other process shares the store: then nothing is claimed or polled.
+    """
+
+    def __init__(self, crew: Crew, *, alone: bool = False) -> None:
+        self._crew = crew
+        self._alone = alone
+        self._due: dict[int, int] = {}
+        self._claimed: set[int] = set()
+        self._next_claim = 0
+        self._alarm: Alarm | None = None
+        self._alarm_at = 0
+        self._ring = asyncio.Event()
+        self._working: set[asyncio.Task[None]] = set()
+        crew.store.on_due(self._want)
+
+    def _want(self, shard: int, at: int) -> None:
+        """Look at a shard at `at`, unless it will be looked at before."""
+        if at < self._due.get(shard, at + 1):
+            self._due[shard] = at
+            if not self._alarm_at or at < self._alarm_at:
+                self._set_alarm(at)
+
+    def _set_alarm(self, at: int) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = at
+        self._alarm = self._crew.clock.call_at(at, self._ring.set)
+
+    async def run(self) -> None:
+        """Work until cancelled. An outage is waited out; what is due then is late, not lost."""
+        self._ring.set()
+        while True:
+            await self._ring.wait()
+            self._ring.clear()
+            self._alarm_at = 0
+            try:
+                await self._claim()
+                await self._tick_due()
+            except InfrastructureError as error:
+                log.debug("the relay waits: %s", error)
+                self._set_alarm(self._crew.clock.now() + POLL_EVERY)
+                continue
+            self._sleep()
+
+    def _sleep(self) -> None:
+        times = list(self._due.values())
+        if not self._alone:
+            times.append(self._next_claim)
+        if times and (not self._alarm_at or min(times) < self._alarm_at):
+            self._set_alarm(min(times))
+
+    async def _claim(self) -> None:
+        """Keep the shards this process has, and take those that nobody has."""
+        now = self._crew.clock.now()
+        if now < self._next_claim:
+            return
+        self._next_claim = now + CLAIM_EVERY
+        shards = range(self._crew.store.shards)
+        if self._alone:
+            self._claimed = set(shards)
+        else:
+            tokens = await asyncio.gather(
+                *(self._crew.store.claim(f"relay.{shard}", self._crew.nonce, CLAIM_FOR) for shard in shards)
+            )
+            self._claimed = {shard for shard, token in zip(shards, tokens, strict=True) if token}
+        for shard in self._claimed:
+            self._due.setdefault(shard, now)
+
+    async def _tick_due(self) -> None:
+        now = self._crew.clock.now()
+        await asyncio.gather(*(self._tick(shard) for shard, at in list(self._due.items()) if at <= now))
+
+    async def _tick(self, shard: int) -> None:
+        del self._due[shard]
+        tick = await self._crew.store.tick(shard, subscribed=self._crew.subscriptions.framework)
+        if tick.next_due:
+            # The store's clock may differ from this one's: only the difference of its times is used.
+            self._want(shard, self._crew.clock.now() + max(0, tick.next_due - tick.now))
+        if shard in self._claimed and not self._alone:
+            self._want(shard, self._crew.clock.now() + POLL_EVERY)
+        by_record: dict[str, list[Publication]] = defaultdict(list)
+        for row in tick.rows:
+            by_record[row.record].append(row)
+        for record, rows in by_record.items():
+            self._publish(record, rows)
+
+    def _publish(self, record: str, rows: list[Publication]) -> None:
+        """Publish in the background: one record that waits for the broker holds no shard up."""
+        task = asyncio.get_running_loop().create_task(self._crew.outbox.publish(record, rows))
+        self._working.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._working.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("the relay could not publish: %s", task.exception())
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is publishing, or about to look at a shard."""
+        return bool(self._working) or self._ring.is_set()
+
+    async def close(self) -> None:
+        """Let go of the shards, so that others need not wait for the locks to run out."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        for task in self._working:
+            task.cancel()
+        await asyncio.gather(*self._working, return_exceptions=True)
+        if not self._alone:
+            await asyncio.gather(
+                *(self._crew.store.disclaim(f"relay.{shard}", self._crew.nonce) for shard in self._claimed)
+            )

@@ -7,7 +7,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Annotated, Any, Optional, Union
@@ -116,19 +115,6 @@ def test_the_function_itself_comes_back() -> None:
     assert begin().handler(take) is take
 
 
-def test_services_may_be_built_by_a_function_and_used_twice() -> None:
-    def build(name: str) -> Service[None]:
-        service = Service(name)
-
-        @service.queue_worker("sell")
-        async def sell(ctx: Context, event: Placed) -> None: ...
-
-        return service
-
-    names = [definition.full_name for name in ("north", "south") for definition in build(name).definitions]
-    assert names == ["north.sell", "south.sell"]
-
-
 def test_events_come_from_on_where_nothing_is_annotated() -> None:
     def bare(ctx, event):
         return None
@@ -187,6 +173,19 @@ def test_classes_local_to_a_function_are_found() -> None:
     assert (definition.events, definition.emits) == ((LocalIn,), (LocalOut,))
     assert definition.compensation is not None
     assert definition.compensation.admits == ("test_builder.local_out", "")
+
+
+def make_handler() -> Any:
+    class Hidden(Event, name="test_builder.hidden"): ...
+
+    async def handler(ctx: Context, event: Hidden) -> None:
+        ctx.log.info("%s", Hidden)
+
+    return handler
+
+
+def test_what_a_function_closes_over_is_found_after_its_maker_has_returned() -> None:
+    assert [event.event_name for event in define(make_handler()).events] == ["test_builder.hidden"]
 
 
 def test_methods_partials_and_wrapped_functions_are_handlers_too() -> None:
@@ -281,6 +280,9 @@ async def raw(ctx: Context, event: RawEvent) -> None: ...
 async def returns_a_base(ctx: Context, event: Placed) -> OrderEvent: ...
 
 
+async def returns_framework(ctx: Context, event: Placed) -> StepDeadLettered: ...
+
+
 CONTRADICTIONS: list[tuple[Any, Callable[[Any], Any], list[str]]] = [
     (unresolved, lambda b: b, ["unresolved_annotation"]),
     (bare, lambda b: b, ["no_event"]),
@@ -294,6 +296,7 @@ CONTRADICTIONS: list[tuple[Any, Callable[[Any], Any], list[str]]] = [
     (take, lambda b: b.emits(), ["contradicting_emit"]),
     (take, lambda b: b.emits(Paid, Paid), ["bad_value"]),
     (take, lambda b: b.emits(Paid, StepDeadLettered), ["bad_value"]),
+    (returns_framework, lambda b: b, ["bad_value"]),
     (bare, lambda b: b.on(), ["bad_value", "no_event"]),
     (bare, lambda b: b.on(int), ["bad_value"]),
 ]
@@ -371,24 +374,3 @@ def test_everything_wrong_with_a_worker_is_told_at_once_with_its_line() -> None:
     assert found[4][1] == inspect.getsourcelines(returns_a_dict)[1]
     assert found[5][1] == inspect.getsourcelines(no_undo)[1]
     assert service.definitions == ()
-
-
-# Services --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["", "Shop", "a-b", "a" * 64])
-def test_a_service_needs_a_name(name: str) -> None:
-    with pytest.raises(DefinitionError) as caught:
-        Service(name)
-    assert caught.value.problems[0].code == "bad_name"
-
-
-def test_a_lifespan_is_a_function_that_returns_a_context_manager() -> None:
-    async def not_decorated() -> AsyncIterator[int]:
-        yield 1
-
-    opened = asynccontextmanager(not_decorated)
-    assert Service("shop", lifespan=opened).lifespan is opened
-    for lifespan in (not_decorated, 5):
-        with pytest.raises(DefinitionError, match="lifespan"):
-            Service("shop", lifespan=lifespan)  # type: ignore[arg-type]

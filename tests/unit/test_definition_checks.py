@@ -102,6 +102,14 @@ def test_a_gap_between_upcasters_is_refused_with_the_missing_version() -> None:
     assert check([], [], [Gap]) == ()
 
 
+def test_an_event_from_outside_needs_a_name() -> None:
+    class Base(Event): ...
+
+    class OtherBase(Event): ...
+
+    assert [code for code, _ in found([], [], [Base, OtherBase])] == ["unknown_event", "unknown_event"]
+
+
 def test_all_problems_are_told_together() -> None:
     shop = service()
     shop.queue_worker("forgotten")

@@ -29,6 +29,7 @@ def check(
     definitions = [definition for service in services for definition in service.definitions]
     return (
         *_shared_names(services, workflows),
+        *_nameless(events),
         *_unfinished(services),
         *_duplicate_workers(definitions),
         *_duplicate_events(_classes(definitions, workflows, events)),
@@ -45,6 +46,13 @@ def _shared_names(
         yield _problem("bad_name", f"{len(same)} services have this name.", name, same[-1].place)
     for name, alike in _repeated(workflows, lambda workflow: workflow.name):
         yield _problem("bad_name", f"{len(alike)} workflows have this name.", name, alike[-1].place)
+
+
+def _nameless(events: Sequence[type[Event]]) -> Iterator[Problem]:
+    for event in events:
+        if not event.event_name:
+            message = "its class has no name, so nobody can send it."
+            yield _problem("unknown_event", message, event.__qualname__, Place())
 
 
 def _unfinished(services: Sequence[Service[Any]]) -> Iterator[Problem]:
@@ -116,7 +124,7 @@ def _classes(
         found += [*definition.events, *definition.produces]
     for workflow in workflows:
         found += [workflow.starts_with, *workflow.completes_with, *workflow.fails_with]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(event for event in found if event.event_name))
 
 
 def _repeated(items: Sequence[T], name: Callable[[T], str]) -> Iterator[tuple[str, list[T]]]:

@@ -71,7 +71,7 @@ def _answers(reading: Reading, shape: HandlerShape, findings: Findings) -> tuple
         message = f"the on_exhausted function returns {shown(reading.returns)}, it has to return an event."
         findings.add("bad_signature", message, place=reading.place)
         return ()
-    check_events("the on_exhausted function's return", answers, findings)
+    check_events("the on_exhausted function's return", answers, findings, sent=True)
     return answers
 
 

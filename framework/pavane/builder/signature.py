@@ -115,8 +115,8 @@ def check_admits(reading: Reading, events: Iterable[type[Event]], code: str, fin
             )
 
 
-def check_events(where: str, events: Iterable[Any], findings: Findings) -> None:
-    """Demand of what `.on` or `.emits` was given that it is events that can be told by name, each once."""
+def check_events(where: str, events: Iterable[Any], findings: Findings, *, sent: bool = False) -> None:
+    """Demand that these are events that can be told by name, each once; if `sent`, none of pavane's own."""
     listed = tuple(events)
     for event in listed:
         if not _is_event(event):
@@ -125,7 +125,7 @@ def check_events(where: str, events: Iterable[Any], findings: Findings) -> None:
             findings.add(
                 "unknown_event", f"{where}: {event.__qualname__} has no name.", remedy=_name_it(event)
             )
-        elif where == ".emits" and event.event_name.startswith(RESERVED):
+        elif sent and event.event_name.startswith(RESERVED):
             findings.add("bad_value", f"{where}: {event.event_name} is sent by pavane alone.")
     for name in sorted({shown(event) for event in listed if listed.count(event) > 1}):
         findings.add("bad_value", f"{where}: {name} is named twice.")
@@ -195,7 +195,7 @@ def _emits(
     findings: Findings,
 ) -> tuple[type[Event], ...]:
     if emits is None:
-        check_events("return", returned or (), findings)
+        check_events("return", returned or (), findings, sent=True)
         return returned or ()
     for one in returned or ():
         if not any(_is_event(event) and issubclass(event, one) for event in emits):

@@ -56,7 +56,7 @@ class WorkerBuilder(LaterSettings, Generic[R]):
     def emits(self, *events: type[Event]) -> Self:
         """Declare what the handler may return or emit. Default: its return annotation."""
         found = self._findings()
-        check_events(".emits", events, found)
+        check_events(".emits", events, found, sent=True)
         return self._say("emits", found, emits=events)
 
     def lease(self, duration: Duration = 30.0, *, renew_every: Duration | None = None) -> Self:

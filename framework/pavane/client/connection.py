@@ -40,7 +40,13 @@ def connect(settings: Settings) -> tuple[Store, Broker]:
         publish_timeout=settings.publish_timeout,
         max_body=settings.max_body,
     )
-    return RedisStore(settings), broker
+    store = RedisStore(
+        settings.state_url,
+        namespace=settings.namespace,
+        shards=settings.shards,
+        timeout=settings.state_timeout,
+    )
+    return store, broker
 
 
 def embedded(settings: Settings, clock: Clock) -> tuple[Store, Broker]:

@@ -1,0 +1,78 @@
+"""Every key that pavane has in Redis, and what is in it.
+
+All keys begin with the namespace. Records are spread over shards; each key of a shard carries the shard's
+hash tag, `<namespace>:{sNN}:`, so that one call touches one slot and the same code runs on Redis Cluster.
+Shards are told apart by `core.identity.shard_of`; their number is fixed for the life of a namespace.
+
+Of one record (a run, named `<workflow>:<run id>`, or an event outside workflows, named `~<event id>`):
+
+    run:<record>      hash    `head`: JSON of the record's head with its contract
+                              `step:<step id>`: JSON of a step's row with its work, undo and attempts
+                              `letter:<letter id>`: JSON of a dead letter's index entry
+                              `undo`: JSON list of the steps that are still to be undone
+    events:<record>   hash    event id -> one line of JSON (id, name, version, time, producer, causation, hops,
+                              trace), a newline, the payload as it came
+    data:<record>     hash    key -> opaque bytes: the run's data
+    waiting:<record>  hash    `o<row id>`: JSON of a row of the outbox
+                              `t<key>`: JSON of a timer, a newline, its event as in `events`
+    agenda:<record>   zset    the same members, scored with the time they are due
+    history:<record>  list    one JSON object per line of the history, oldest first, at most the contract's cap
+
+JSON leaves out what has its default value (`core.record`), and empty lists.
+
+Of a shard:
+
+    epoch             string  written once, compared by every script: if it is missing or another one, Redis has
+                              forgotten what it acknowledged
+    due               zset    record -> the earliest time that anything is due in it
+    runs              zset    run -> when it started
+    status:<status>   zset    the same, of the runs that show this status
+    letters           zset    letter id -> when the job died
+    letter_of         hash    letter id -> record
+
+In slots of their own:
+
+    <namespace>:shards          string  how many shards there are
+    <namespace>:services        hash    service -> JSON of what it has registered
+    <namespace>:lock:<name>     hash    `owner`, `until`, and a `token` that grows with every new owner
+
+Who removes what: the keys of a run go when a tick, or any call, finds that its retention is over. The keys of
+an event outside workflows have an expiry of their own; its entry in `due` goes with the next tick. Entries of
+the indexes go with what they point to. Locks stay: they are few, and their tokens must keep growing.
+"""
+
+from __future__ import annotations
+
+from pavane.core.identity import shard_of
+
+
+class Keys:
+    """Builds the names. `namespace` is `[a-z][a-z0-9_]*`, so it cannot hold a brace."""
+
+    def __init__(self, namespace: str, shards: int) -> None:
+        self._namespace = namespace
+        self._shards = shards
+        self._prefixes = [f"{namespace}:{{s{shard:02d}}}:" for shard in range(shards)]
+        self._runs = [f"{prefix}run:".encode() for prefix in self._prefixes]
+
+    def shard(self, record: str) -> int:
+        return shard_of(record, self._shards)
+
+    def run(self, record: str, shard: int) -> bytes:
+        return self._runs[shard] + record.encode()
+
+    def of_shard(self, part: str, shard: int) -> bytes:
+        """A key that the shard has once: `epoch`, `due`, `runs`, `letters`, `letter_of`."""
+        return (self._prefixes[shard] + part).encode()
+
+    def of_record(self, part: str, record: str) -> bytes:
+        return f"{self._prefixes[self.shard(record)]}{part}:{record}".encode()
+
+    def shards(self) -> bytes:
+        return f"{self._namespace}:shards".encode()
+
+    def services(self) -> bytes:
+        return f"{self._namespace}:services".encode()
+
+    def lock(self, name: str) -> bytes:
+        return f"{self._namespace}:lock:{name}".encode()

@@ -1,0 +1,140 @@
+"""The record as the scripts store it, read back into the words of `core.record`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from pavane.core.record import (
+    Attempt,
+    Contract,
+    EventRow,
+    Head,
+    History,
+    Letter,
+    OutboxRow,
+    Record,
+    StepRow,
+    Timer,
+    UndoSpec,
+    Work,
+)
+
+Json = dict[str, Any]
+
+_PRIVATE = ("outbox", "timers", "shown", "due")
+"""What the scripts keep in the head for themselves: counts of waiting rows, and what was last indexed."""
+
+
+def event(stored: bytes) -> EventRow:
+    """An event: a line of JSON, a newline, the payload."""
+    line, _, payload = stored.partition(b"\n")
+    id_, name, version, time, producer, causation, hops, *trace = orjson.loads(line)
+    return EventRow(
+        id=id_,
+        name=name,
+        version=version,
+        time=time,
+        payload=payload,
+        producer=producer,
+        causation=causation,
+        hops=hops,
+        trace=(trace[0], trace[1], trace[2]),
+    )
+
+
+def contract(stored: Json) -> Contract:
+    for name in ("completes", "fails"):
+        stored[name] = tuple(stored.get(name) or ())
+    return Contract(**stored)
+
+
+def head(stored: Json) -> Head:
+    for name in _PRIVATE:
+        stored.pop(name, None)
+    if "contract" in stored:
+        stored["contract"] = contract(stored["contract"])
+    return Head(**stored)
+
+
+def undo_spec(stored: Json) -> UndoSpec:
+    admits = stored.get("admits")
+    return UndoSpec(uncertain=stored["uncertain"], admits=None if admits is None else tuple(admits))
+
+
+def work(stored: Json) -> Work:
+    stored.pop("letter", None)
+    if "attempts" in stored:
+        stored["attempts"] = [Attempt(**attempt) for attempt in stored["attempts"]]
+    return Work(**stored)
+
+
+def step(stored: Json) -> StepRow:
+    stored["work"] = work(stored["work"])
+    if "undo" in stored:
+        stored["undo"] = work(stored["undo"])
+    if "compensation" in stored:
+        stored["compensation"] = undo_spec(stored["compensation"])
+    return StepRow(**stored)
+
+
+def letter(stored: Json) -> Letter:
+    stored["headers"] = tuple((name, value) for name, value in stored.get("headers") or ())
+    return Letter(**stored)
+
+
+def history(stored: bytes) -> History:
+    line: Json = orjson.loads(stored)
+    line["detail"] = tuple(sorted(line.pop("detail", {}).items()))
+    return History(**line)
+
+
+def outbox_row(stored: Json) -> OutboxRow:
+    return OutboxRow(**stored)
+
+
+def timer(stored: bytes) -> Timer:
+    line, _, rest = stored.partition(b"\n")
+    about: Json = orjson.loads(line)
+    return Timer(key=about["key"], at=about["at"], event=event(rest), set_by=about["set_by"])
+
+
+def pairs(flat: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
+    """The fields of a hash, as Redis lists them."""
+    fields = iter(flat)
+    for name in fields:
+        yield name.decode(), next(fields)
+
+
+def record(
+    run: list[bytes], events: list[bytes], data: list[bytes], waiting: list[bytes], lines: list[bytes]
+) -> Record:
+    """A whole record from its hashes and its history."""
+    found = Record(head=Head(key=""))
+    for name, value in pairs(run):
+        read_field(found, name, value)
+    found.events = {name: event(value) for name, value in pairs(events)}
+    found.data = dict(pairs(data))
+    for name, value in pairs(waiting):
+        if name.startswith("o"):
+            found.outbox[name[1:]] = outbox_row(orjson.loads(value))
+        else:
+            found.timers[name[1:]] = timer(value)
+    found.history = [history(line) for line in lines]
+    return found
+
+
+def read_field(found: Record, name: str, value: bytes) -> None:
+    """One field of the hash `run:<record>`."""
+    sort, _, id_ = name.partition(":")
+    stored = orjson.loads(value)
+    if name == "head":
+        found.head = head(stored)
+    elif name == "undo":
+        found.undo = list(stored or ())
+    elif sort == "step":
+        found.steps[id_] = step(stored)
+    elif sort == "letter":
+        found.letters[id_] = letter(stored)

@@ -1,0 +1,74 @@
+"""The scripts: one Lua file per transition, put together with the fragments it stands on.
+
+A script is sent once and called by its hash. What drains a full Redis is flagged `allow-oom`; the rest is
+refused as a whole when memory is full, because Lua does not roll back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "scripts"
+
+_RECORD = ("clock", "call", "record", "outbox", "ending", "agenda", "keep")
+_LEASE = (*_RECORD, "leasing", "compensation")
+_ALL = (*_LEASE, "letters")
+
+FRAGMENTS: Mapping[str, tuple[str, ...]] = {
+    "start": (*_RECORD, "run"),
+    "emit": _ALL,
+    "begin": (*_ALL, "run"),
+    "commit": _ALL,
+    "commit_undo": _LEASE,
+    "fail": _ALL,
+    "release": _LEASE,
+    "renew": _RECORD,
+    "reject": _ALL,
+    "mark": _RECORD,
+    "redrive": _ALL,
+    "discard": _ALL,
+    "tick": (*_ALL, "review"),
+    "read": ("clock", "call", "record", "agenda", "keep"),
+    "history": ("clock", "call", "record", "agenda", "keep"),
+    "places": ("call",),
+    "claim": ("clock",),
+    "disclaim": (),
+}
+"""What each script stands on, in the order in which Lua must meet it."""
+
+DRAINING = frozenset({"fail", "release", "renew", "reject", "mark", "tick", "commit_undo", "disclaim"})
+"""Calls that work when memory is full: what is running may end, and what is over may go."""
+
+READING = frozenset({"read", "history", "places"})
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script as the server gets it. `sha` is the name it is called by."""
+
+    name: str
+    body: bytes
+    sha: bytes
+
+
+def load_scripts(replaced: Mapping[str, str] | None = None) -> dict[str, Script]:
+    """All scripts, by name. `replaced` gives other text for a fragment: the differential test moves the clock."""
+    return {name: script(name, replaced or {}) for name in FRAGMENTS}
+
+
+def script(name: str, replaced: Mapping[str, str]) -> Script:
+    """One script: its first line says what Redis may expect of it."""
+    parts = [shebang(name)]
+    for fragment in (*FRAGMENTS[name], name):
+        parts.append(replaced.get(fragment) or (FOLDER / f"{fragment}.lua").read_text(encoding="utf-8"))
+    body = "\n".join(parts).encode()
+    return Script(name, body, hashlib.sha1(body, usedforsecurity=False).hexdigest().encode())
+
+
+def shebang(name: str) -> str:
+    if name in READING:
+        return "#!lua flags=no-writes,allow-oom"
+    return "#!lua flags=allow-oom" if name in DRAINING else "#!lua"

@@ -1,0 +1,151 @@
+-- Opening and saving a record: nothing else reads whole keys, and nothing else writes.
+
+local PARTS = { 'run', 'events', 'data', 'agenda', 'waiting', 'history' }
+local TYPES = { run = 'hash', events = 'hash', data = 'hash', agenda = 'zset', waiting = 'hash', history = 'list' }
+
+-- Remove a record whose retention is over, and its entries in the shard's indexes.
+local function forget(record)
+  for _, part in ipairs(PARTS) do redis.call('DEL', name_of(record, part)) end
+  redis.call('ZREM', PREFIX .. 'due', record.key)
+  redis.call('ZREM', PREFIX .. 'runs', record.key)
+  if record.head.shown ~= '' then redis.call('ZREM', PREFIX .. 'status:' .. record.head.shown, record.key) end
+end
+
+-- The record of this key, and whether one was forgotten instead: a record whose retention is over is gone,
+-- whether a tick has noticed or not.
+local function open(key, at)
+  local json = redis.call('HGET', PREFIX .. 'run:' .. key, 'head')
+  if not json then return nil end
+  local record = new_record(key, cjson.decode(json))
+  local expires = expires_at(record.head)
+  if expires > 0 and expires <= at then
+    return nil, record
+  end
+  return record
+end
+
+-- Lua does not roll back: a key that somebody gave another type must fail here, before the first write.
+local function check_types(record)
+  for _, part in ipairs(PARTS) do
+    local found = redis.call('TYPE', name_of(record, part)).ok
+    if found ~= 'none' and found ~= TYPES[part] then
+      error({ err = 'WRONGTYPE ' .. name_of(record, part) .. ' is a ' .. found })
+    end
+  end
+end
+
+local function save_waiting(record)
+  local waiting, agenda = name_of(record, 'waiting'), name_of(record, 'agenda')
+  for field in pairs(record.touched) do
+    local row = record.waiting[field]
+    if row then
+      local bytes = row.bytes
+      row.bytes = nil
+      redis.call('HSET', waiting, field, bytes and cjson.encode(row) .. '\n' .. bytes or cjson.encode(row))
+      row.bytes = bytes
+      redis.call('ZADD', agenda, row.at or row.next_try, field)
+    else
+      redis.call('HDEL', waiting, field)
+      redis.call('ZREM', agenda, field)
+    end
+  end
+  if record.head.outbox + record.head.timers == 0 then return 0 end
+  return tonumber(redis.call('ZRANGE', agenda, 0, 0, 'WITHSCORES')[2] or 0)
+end
+
+local function save_letters(record, fields)
+  for id in pairs(record.moved) do
+    local letter = record.letters[id]
+    if letter then
+      fields[#fields + 1] = 'letter:' .. id
+      fields[#fields + 1] = cjson.encode(letter)
+      redis.call('ZADD', PREFIX .. 'letters', letter.dead_at, id)
+      redis.call('HSET', PREFIX .. 'letter_of', id, record.key)
+    else
+      redis.call('HDEL', name_of(record, 'run'), 'letter:' .. id)
+      redis.call('ZREM', PREFIX .. 'letters', id)
+      redis.call('HDEL', PREFIX .. 'letter_of', id)
+    end
+  end
+end
+
+local function save_indexes(record, waiting)
+  local head = record.head
+  local due, status = due_at(record, waiting), is_run(record) and status_of(record) or ''
+  if due ~= head.due then
+    if due > 0 then redis.call('ZADD', PREFIX .. 'due', due, record.key)
+    else redis.call('ZREM', PREFIX .. 'due', record.key) end
+    head.due = due
+    NEXT_DUE = due
+  end
+  if status ~= head.shown then
+    if head.shown == '' then redis.call('ZADD', PREFIX .. 'runs', head.started_at, record.key)
+    else redis.call('ZREM', PREFIX .. 'status:' .. head.shown, record.key) end
+    redis.call('ZADD', PREFIX .. 'status:' .. status, head.started_at, record.key)
+    head.shown = status
+  end
+end
+
+local function save_steps(record, fields)
+  for step in pairs(record.edited) do
+    local row = record.steps[step]
+    local stored = strip(row, STEP)
+    stored.work = strip(row.work, WORK)
+    if row.undo then stored.undo = strip(row.undo, WORK) end
+    fields[#fields + 1] = 'step:' .. step
+    fields[#fields + 1] = cjson.encode(stored)
+  end
+end
+
+local function save_history(record)
+  if #record.history == 0 then return end
+  local lines, list = {}, name_of(record, 'history')
+  for i, line in ipairs(record.history) do lines[i] = cjson.encode(line) end
+  local length = redis.call('RPUSH', list, unpack(lines))
+  local cap = record.head.contract and record.head.contract.max_history or 100
+  if length > cap then redis.call('LTRIM', list, -cap, -1) end
+end
+
+-- A record of an event outside workflows ends by itself; runs are forgotten by the tick.
+local function save_expiry(record)
+  if is_run(record) then return end
+  local expires = expires_at(record.head)
+  for _, part in ipairs(PARTS) do
+    if expires > 0 then redis.call('PEXPIREAT', name_of(record, part), string.format('%.0f', expires))
+    else redis.call('PERSIST', name_of(record, part)) end
+  end
+end
+
+-- Write everything that the transition has changed. All writes of all transitions happen here.
+local function save(record)
+  check_types(record)
+  local fields = {}
+  save_letters(record, fields)
+  save_indexes(record, save_waiting(record))
+  save_steps(record, fields)
+  if record.undo_changed then
+    fields[#fields + 1] = 'undo'
+    fields[#fields + 1] = cjson.encode(record.undo)
+  end
+  fields[#fields + 1] = 'head'
+  fields[#fields + 1] = cjson.encode(strip(record.head, HEAD))
+  for i = 1, #fields, 2 do redis.call('HSET', name_of(record, 'run'), fields[i], fields[i + 1]) end
+  for id in pairs(record.kept) do redis.call('HSET', name_of(record, 'events'), id, record.events[id].bytes) end
+  for key, bytes in pairs(record.data) do redis.call('HSET', name_of(record, 'data'), key, bytes) end
+  save_history(record)
+  save_expiry(record)
+end
+
+-- Run one transition on the record that KEYS[1] names: a function from record, call and time to the answer's kind,
+-- its fields, and the record to save (nil: nothing is written).
+local function transition(decide)
+  local refusal = lost()
+  if refusal then return refusal end
+  local at = now()
+  local key = string.sub(KEYS[1], #PREFIX + 5)
+  local record, expired = open(key, at)
+  local kind, fields, changed = decide(record, at, key)
+  if expired then forget(expired) end
+  if changed then save(changed) end
+  return reply(kind, fields)
+end

@@ -1,0 +1,85 @@
+-- Leases: who may work on a job, until when, and what a lost one leaves behind. Follows core/leasing.py.
+
+-- Whether undo must wait for this lease: closing steps and undos are not waited for.
+local function counts_for_undo(row, kind)
+  return kind == 'step' and not row.closing
+end
+
+local function count_lease(record, row, kind, by)
+  local counter = counts_for_undo(row, kind) and 'leases' or 'other_leases'
+  record.head[counter] = record.head[counter] + by
+end
+
+-- `ended` may have `error`, `error_type` and `delay` beside its `outcome`.
+local function close_attempt(work, token, at, ended)
+  for _, attempt in ipairs(work.attempts) do
+    if attempt.token == token and (attempt.outcome or '') == '' then
+      attempt.ended_at = at
+      attempt.outcome = ended.outcome
+      attempt.error = ended.error
+      attempt.error_type = ended.error_type
+      attempt.delay = ended.delay
+    end
+  end
+end
+
+local function lose(record, row, work, at)
+  close_attempt(work, work.token, at, { outcome = 'lost' })
+  remember(record, 'lease_lost', at, { row = row, attempt = work.grants })
+  work.token = 0
+end
+
+-- End a lease whose holder is gone, without anybody taking it over.
+local function lose_lease(record, row, work, kind, at)
+  lose(record, row, work, at)
+  count_lease(record, row, kind, -1)
+end
+
+-- Give the job to a new holder. One whose lease is over loses it here and is fenced from now on.
+local function grant(record, row, work, kind, at, begin_id, lease, host)
+  local head = record.head
+  if work.token ~= 0 then
+    lose(record, row, work, at)
+  else
+    count_lease(record, row, kind, 1)
+  end
+  if row.state == 'retrying' then head.retrying = head.retrying - 1 end
+  head.tokens = head.tokens + 1
+  work.token = head.tokens
+  work.begin_id = begin_id
+  work.lease_until = at + lease
+  work.next_at = 0
+  work.granted[#work.granted + 1] = work.token
+  work.grants = work.grants + 1
+  work.attempts[#work.attempts + 1] = { number = work.grants, token = work.token, started_at = at, host = host }
+  if #work.attempts > ATTEMPTS_KEPT then table.remove(work.attempts, 1) end
+  head.lease_max = math.max(head.lease_max, work.lease_until)
+  if row.first_token == 0 then row.first_token = work.token end
+end
+
+-- The present holder says how it ended; that clears the count of crashes.
+local function end_lease(record, row, work, kind, at, ended)
+  close_attempt(work, work.token, at, ended)
+  work.ended_token = work.token
+  work.token = 0
+  work.granted = {}
+  count_lease(record, row, kind, -1)
+end
+
+-- Take tokens off whose holders live and have let go: they did not crash. Says if any was there.
+local function report_ended(work, tokens)
+  local kept = {}
+  for _, token in ipairs(work.granted) do
+    if not contains(tokens, token) then kept[#kept + 1] = token end
+  end
+  if #kept == #work.granted then return false end
+  for _, attempt in ipairs(work.attempts) do
+    if attempt.outcome == 'lost' and contains(tokens, attempt.token) then attempt.outcome = 'fenced' end
+  end
+  work.granted = kept
+  return true
+end
+
+local function crashes(work)
+  return #work.granted
+end

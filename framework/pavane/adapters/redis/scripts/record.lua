@@ -1,0 +1,249 @@
+-- The record as Lua tables: its parts are loaded when first asked for, and written by `save` alone.
+-- What has its default value is not stored; `fill` puts the defaults of core/record.py back.
+
+local ATTEMPTS_KEPT = 100
+
+local WORK = {
+  generation = 0, unpublished = '', token = 0, begin_id = '', ended_token = 0, lease_until = 0, granted = {},
+  grants = 0, failures = 0, delay = 0, next_at = 0, done = false, put_back = false, attempts = {}, letter = '',
+}
+local STEP = {
+  state = 'running', closing = false, late = false, failed_run = false, first_token = 0, order = 0, result = '',
+  emitted = {}, started_at = 0, ended_at = 0, progress = -1, note = '', error = '', error_type = '', redrives = 0,
+  redrive_pass = '',
+}
+-- `outbox` and `timers` count the rows of `waiting`; `shown` and `due` are the status and time last indexed.
+local HEAD = {
+  workflow = '', run_id = '', phase = 'running', reason = '', start_event = '', start_digest = '', end_event = '',
+  started_at = 0, updated_at = 0, ended_at = 0, deadline_at = 0, void_at = 0, idle_at = 0, tokens = 0, seq = 0,
+  commits = 0, leases = 0, other_leases = 0, lease_max = 0, retry_max = 0, retrying = 0, letters = 0, stalled = {},
+  cancelling = false, chain = '', outbox = 0, timers = 0, shown = '', due = 0,
+}
+
+local function fill(row, defaults)
+  for name, value in pairs(defaults) do
+    if row[name] == nil then
+      if type(value) == 'table' then row[name] = {} else row[name] = value end
+    end
+  end
+  return row
+end
+
+local function strip(row, defaults)
+  local stored = {}
+  for name, value in pairs(row) do
+    local empty = defaults[name] ~= nil and type(value) == 'table' and next(value) == nil
+    if value ~= defaults[name] and not empty then stored[name] = value end
+  end
+  return stored
+end
+
+local function new_record(key, head)
+  return {
+    key = key, head = fill(head, HEAD), steps = {}, edited = {}, events = {}, kept = {}, sent = {}, data = {},
+    waiting = {}, touched = {}, letters = {}, moved = {}, history = {}, fresh = {},
+  }
+end
+
+local function name_of(record, part)
+  return PREFIX .. part .. ':' .. record.key
+end
+
+local function new_work()
+  return fill({}, WORK)
+end
+
+local function read_step(json)
+  local row = fill(cjson.decode(json), STEP)
+  row.work = fill(row.work or {}, WORK)
+  if row.undo then fill(row.undo, WORK) end
+  return row
+end
+
+local function step_of(record, step)
+  local row = record.steps[step]
+  if row == nil then
+    local json = not record.new and redis.call('HGET', name_of(record, 'run'), 'step:' .. step)
+    row = json and read_step(json) or false
+    record.steps[step] = row
+  end
+  return row or nil
+end
+
+-- The row of a step, noted to be written.
+local function edit(record, step)
+  local row = step_of(record, step)
+  if row then record.edited[step] = true end
+  return row
+end
+
+local function add_step(record, row)
+  record.steps[row.step] = row
+  record.edited[row.step] = true
+  return row
+end
+
+-- All rows, by step id. Only what ends or fails a run asks for it.
+local function all_steps(record)
+  if not record.complete and not record.new then
+    local fields = redis.call('HGETALL', name_of(record, 'run'))
+    for i = 1, #fields, 2 do
+      if string.sub(fields[i], 1, 5) == 'step:' then
+        local step = string.sub(fields[i], 6)
+        if record.steps[step] == nil then record.steps[step] = read_step(fields[i + 1]) end
+      end
+    end
+    record.complete = true
+  end
+  local found = {}
+  for step, row in pairs(record.steps) do
+    if row then found[#found + 1] = step end
+  end
+  return sorted(found)
+end
+
+-- A step's own work, or its undo's.
+local function work_of(row, kind)
+  if not row then return nil end
+  if kind == 'undo' then return row.undo end
+  return row.work
+end
+
+local function committed(row)
+  return row.order > 0
+end
+
+-- An event is stored as one line of JSON, a newline, and its payload; `bytes` is all of it.
+local function read_event(bytes)
+  local line = string.sub(bytes, 1, string.find(bytes, '\n', 1, true) - 1)
+  return { name = cjson.decode(line)[2], bytes = bytes }
+end
+
+local function event_of(record, id)
+  local event = record.events[id]
+  if event == nil then
+    local bytes = not record.new and redis.call('HGET', name_of(record, 'events'), id)
+    event = bytes and read_event(bytes) or false
+    record.events[id] = event
+  end
+  return event or nil
+end
+
+-- The name of an event that may not be there.
+local function event_name(record, id)
+  local event = event_of(record, id)
+  return event and event.name or ''
+end
+
+local function keep_event(record, id, name, bytes)
+  record.events[id] = { name = name, bytes = bytes }
+  record.kept[id] = true
+end
+
+-- Keep an event that the caller has sent: it need not be sent back.
+local function keep_sent(record, event)
+  keep_event(record, event.id, event.name, blob(event.blob))
+  record.sent[event.id] = true
+end
+
+-- Rows of the outbox (`o<id>`) and timers (`t<key>`) share a hash, and a sorted set that has their times.
+local function waiting_of(record, field)
+  local row = record.waiting[field]
+  if row == nil then
+    local bytes = not record.new and redis.call('HGET', name_of(record, 'waiting'), field)
+    row = false
+    if bytes then
+      local stop = string.find(bytes, '\n', 1, true)
+      row = cjson.decode(stop and string.sub(bytes, 1, stop - 1) or bytes)
+      if stop then row.bytes = string.sub(bytes, stop + 1) end
+    end
+    record.waiting[field] = row
+  end
+  return row or nil
+end
+
+local function count_waiting(record, field, by)
+  local counter = string.sub(field, 1, 1) == 'o' and 'outbox' or 'timers'
+  record.head[counter] = record.head[counter] + by
+end
+
+local function put_waiting(record, field, row)
+  if not waiting_of(record, field) then count_waiting(record, field, 1) end
+  record.waiting[field] = row
+  record.touched[field] = true
+end
+
+local function drop_waiting(record, field)
+  local row = waiting_of(record, field)
+  if row then
+    count_waiting(record, field, -1)
+    record.waiting[field] = false
+    record.touched[field] = true
+  end
+  return row
+end
+
+-- All fields of `waiting` of one sort, `o` or `t`, in the order of their bytes.
+local function waiting_fields(record, sort)
+  local found = {}
+  if record.head[sort == 'o' and 'outbox' or 'timers'] == 0 then return found end
+  for _, field in ipairs(record.new and {} or redis.call('HKEYS', name_of(record, 'waiting'))) do
+    if string.sub(field, 1, 1) == sort and record.waiting[field] == nil then found[#found + 1] = field end
+  end
+  for field, row in pairs(record.waiting) do
+    if row and string.sub(field, 1, 1) == sort then found[#found + 1] = field end
+  end
+  return sorted(found)
+end
+
+local function letter_at(record, id)
+  local letter = record.letters[id]
+  if letter == nil then
+    local json = not record.new and redis.call('HGET', name_of(record, 'run'), 'letter:' .. id)
+    letter = json and cjson.decode(json) or false
+    record.letters[id] = letter
+  end
+  return letter or nil
+end
+
+local function put_letter(record, letter)
+  record.letters[letter.id] = letter
+  record.moved[letter.id] = true
+end
+
+local function undo_of(record)
+  if record.undo == nil then
+    local json = not record.new and redis.call('HGET', name_of(record, 'run'), 'undo')
+    record.undo = json and cjson.decode(json) or {}
+  end
+  return record.undo
+end
+
+local function set_undo(record, steps)
+  record.undo = steps
+  record.undo_changed = true
+end
+
+local function is_run(record)
+  return record.head.workflow ~= ''
+end
+
+local function terminal(record)
+  return record.head.phase ~= 'running' and record.head.phase ~= 'compensating'
+end
+
+-- Add one line to the history. `line` may name a `row`; empty fields are left out.
+local function remember(record, kind, at, line)
+  local head = record.head
+  head.seq = head.seq + 1
+  local stored = { seq = head.seq, at = at, kind = kind, detail = line.detail }
+  if line.row then
+    stored.worker = line.row.worker
+    stored.step = line.row.step
+  end
+  if line.attempt and line.attempt ~= 0 then stored.attempt = line.attempt end
+  for _, name in ipairs({ 'event', 'cause', 'by', 'reason' }) do
+    if line[name] and line[name] ~= '' then stored[name] = line[name] end
+  end
+  record.history[#record.history + 1] = stored
+end

@@ -1,0 +1,63 @@
+-- Dead-letter without a lease. Follows core/letters.py.
+
+local function new_row(record, at)
+  return add_step(record, fill({
+    step = CALL.step, worker = CALL.worker, event = CALL.event and CALL.event.id or '', started_at = at,
+    work = new_work(),
+  }, STEP))
+end
+
+-- A letter that was filed before is answered, not filed again.
+local function answer_dead(work, letter)
+  local publish = work.unpublished == 'letter' or CALL.generation >= work.generation
+  return 'dead', { letter = letter, generation = work.generation, publish = publish }
+end
+
+-- Whether the row wants nothing more from this job.
+local function over(row)
+  if CALL.kind == 'undo' then return row.state == 'undo_stuck' end
+  return contains({ 'dead', 'undoing', 'undone', 'undo_stuck', 'refused' }, row.state)
+end
+
+local function put_back(record, row, work, at)
+  work.put_back = true
+  if CALL.kind == 'step' and row.state ~= 'retrying' then
+    row.state = 'retrying'
+    record.head.retrying = record.head.retrying + 1
+  end
+  record.head.updated_at = at
+  return 'put_back', { delay = 0 }, record
+end
+
+local function dead(record, row, work, at)
+  if CALL.event and not event_of(record, CALL.event.id) then keep_sent(record, CALL.event) end
+  if work.token ~= 0 then lose_lease(record, row, work, CALL.kind, at) end
+  local letter = die(record, row, work, CALL.kind, CALL.verdict, at)
+  record.head.updated_at = at
+  return 'dead', {
+    letter = letter, generation = work.generation, publish = true, rows = publications(record, record.fresh),
+  }, record
+end
+
+return transition(function(record, at, key)
+  if not record and not CALL.own_record then return 'unknown_run' end
+  if not record then
+    record = new_record(key, { key = key, started_at = at })
+    record.new = true
+  end
+  local row = edit(record, CALL.step) or new_row(record, at)
+  local work = work_of(row, CALL.kind)
+  if not work or work.done then return 'committed', { rows = pending_of(record, row.step) } end
+  local letter = letter_of(record, work)
+  if letter then return answer_dead(work, letter) end
+  if over(row) then return 'committed', { rows = pending_of(record, row.step) } end
+  if CALL.generation < work.generation then
+    local delay = math.max(0, work.next_at - at)
+    return 'stale', { publish = work.unpublished, generation = work.generation, delay = delay }
+  end
+  if CALL.delivery_limit then
+    if work.token ~= 0 and work.lease_until > at then return 'put_back', { delay = work.lease_until - at } end
+    if work.grants == 0 and not work.put_back then return put_back(record, row, work, at) end
+  end
+  return dead(record, row, work, at)
+end)

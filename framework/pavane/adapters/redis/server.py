@@ -1,0 +1,169 @@
+"""The server as the rest of this package sees it: scripts that are there, shards whose epoch is known.
+
+Every process keeps the epoch of each shard as it first saw it. A shard that answers with another one, or with
+none, has forgotten what it acknowledged: nothing goes on until somebody has decided what to do about that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from redis.asyncio import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from pavane.adapters.redis.border import refused, state_lost
+from pavane.adapters.redis.documents import Blobs, Document, to_json
+from pavane.adapters.redis.keys import Keys
+from pavane.adapters.redis.scripting import Script
+from pavane.adapters.redis.wire import Reply, Wire, pack, pack_script
+from pavane.errors import SettingsError
+
+CONNECTIONS = 2
+"""A second connection carries the next batch while the first waits; more would only make batches smaller."""
+
+
+class Server:
+    """Runs scripts and commands; see `pavane.ports.store` for what may be raised."""
+
+    def __init__(
+        self, url: str, *, keys: Keys, shards: int, timeout: float, scripts: Mapping[str, Script]
+    ) -> None:
+        self.keys = keys
+        self.shards = shards
+        self._pool = pool(url, timeout)
+        self._timeout = timeout
+        self._scripts = scripts
+        self._loading: dict[str, asyncio.Task[Reply]] = {}
+        self._epochs: list[bytes] = [b""] * shards
+        self._wire: Wire | None = None
+
+    async def connect(self) -> None:
+        """Find the server, give it the scripts, and learn the shards' epochs."""
+        await self.command(b"PING")
+        await asyncio.gather(*(self._load(script) for script in self._scripts.values()))
+        await self.learn_epochs()
+
+    async def close(self) -> None:
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            await wire.close()
+
+    async def ask(
+        self, name: str, shard: int, key: bytes, document: Document, blobs: Blobs | None = None
+    ) -> Any:
+        """Call a script of a shard; its answer.
+
+        Raises:
+            StateLost: the shard has another epoch than the one this process knows, or none.
+        """
+        body = to_json(document)
+        answer = await self.script(name, key, [self._epochs[shard], body, *(blobs or ())])
+        if answer[0] != b"lost":
+            return answer
+        if self._epochs[shard] or not answer[1]:
+            raise state_lost(answer[1].decode())
+        self._epochs[shard] = answer[1]  # initialised since this process looked
+        answer = await self.script(name, key, [self._epochs[shard], body, *(blobs or ())])
+        if answer[0] == b"lost":
+            raise state_lost(answer[1].decode())
+        return answer
+
+    async def script(self, name: str, key: bytes, words: list[bytes]) -> Reply:
+        """Call a script. A server that has forgotten it (restarted, flushed) is given it again."""
+        script = self._scripts[name]
+        packed = pack_script(script.sha, key, words)
+        wire = self._connected()
+        try:
+            return await wire.send(packed)
+        except NoScriptError:
+            await self._load(script)
+        except ResponseError as error:
+            raise refused(error) from error
+        return await self._send(packed)
+
+    async def command(self, *words: bytes) -> Reply:
+        """Send a plain command."""
+        return await self._send(pack(*words))
+
+    async def attempt(self, *words: bytes) -> Reply:
+        """Send a plain command that this user may not be allowed to; `None` if Redis refuses it."""
+        try:
+            return await self._connected().send(pack(*words))
+        except ResponseError:
+            return None
+
+    async def learn_epochs(self) -> None:
+        """Read the epochs that this process does not know yet."""
+        found = await asyncio.gather(
+            *(self.command(b"GET", self.keys.of_shard("epoch", shard)) for shard in range(self.shards))
+        )
+        self._epochs = [known or new or b"" for known, new in zip(self._epochs, found, strict=True)]
+
+    async def initialised(self) -> bool:
+        """Whether every shard has an epoch now, whatever this process knew."""
+        found = await asyncio.gather(
+            *(self.command(b"EXISTS", self.keys.of_shard("epoch", shard)) for shard in range(self.shards))
+        )
+        return all(found)
+
+    async def initialise(self) -> str:
+        """Fix the number of shards and write one epoch into the shards that have none."""
+        await self.command(b"SET", self.keys.shards(), b"%d" % self.shards, b"NX")
+        await self.check_shards()
+        first = await self.command(b"GET", self.keys.of_shard("epoch", 0))
+        epoch = first or secrets.token_hex(8).encode()
+        for shard in range(self.shards):
+            await self.command(b"SET", self.keys.of_shard("epoch", shard), epoch, b"NX")
+        await self.learn_epochs()
+        return self._epochs[0].decode()
+
+    async def check_shards(self) -> None:
+        """Refuse to work with another number of shards than the namespace was made with."""
+        fixed = await self.command(b"GET", self.keys.shards())
+        if fixed is not None and int(fixed) != self.shards:
+            raise SettingsError(
+                f"This namespace has {int(fixed)} shards in Redis, and the setting says {self.shards}.",
+                remedy=f"Set PAVANE_SHARDS={int(fixed)}: the number is fixed for the life of a namespace.",
+            )
+
+    async def _send(self, packed: bytes) -> Reply:
+        try:
+            return await self._connected().send(packed)
+        except ResponseError as error:
+            raise refused(error) from error
+
+    def _connected(self) -> Wire:
+        if self._wire is None:
+            self._wire = Wire(self._pool.make_connection, timeout=self._timeout, connections=CONNECTIONS)
+        return self._wire
+
+    async def _load(self, script: Script) -> None:
+        """Send a script, once for all who miss it at the same time."""
+        task = self._loading.get(script.name)
+        if task is None:
+            task = asyncio.create_task(self.command(b"SCRIPT", b"LOAD", script.body))
+            self._loading[script.name] = task
+            task.add_done_callback(lambda _: self._loading.pop(script.name, None))
+        await asyncio.shield(task)
+
+
+def pool(url: str, timeout: float) -> ConnectionPool:
+    """Makes connections. redis-py never repeats anything by itself: the deadline is ours."""
+    scheme = urlsplit(url).scheme
+    if "+" in scheme:
+        raise SettingsError(
+            f"PAVANE_STATE_URL: {scheme}:// is not supported by this version.",
+            remedy="Give the URL of one server, redis:// or rediss://.",
+        )
+    try:
+        return ConnectionPool.from_url(
+            url, protocol=2, retry=Retry(NoBackoff(), 0), socket_connect_timeout=timeout, socket_timeout=None
+        )
+    except (ValueError, RedisError) as error:
+        raise SettingsError("PAVANE_STATE_URL cannot be used: it is not the URL of a Redis.") from error

@@ -1,0 +1,180 @@
+"""Commands on their way: those of one turn of the event loop go out together, and many batches may be away.
+
+A command belongs to the pipeline, not to its caller: whoever is cancelled leaves its reply to be read and
+thrown away, so that no reply ever reaches another caller. After anything that could leave replies behind, the
+connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from redis.asyncio import Connection
+from redis.exceptions import BusyLoadingError, RedisError, ResponseError
+
+from pavane.adapters.redis.border import unavailable
+from pavane.errors import StateUnavailable
+
+Reply = Any
+"""What Redis answers: bytes, an integer, a list of replies, or nothing."""
+
+BATCH = 256
+"""Commands that go out together at most, so that one batch does not keep the others waiting."""
+
+LOST = (RedisError, OSError, asyncio.IncompleteReadError)
+"""What a connection raises when it is gone. `TimeoutError` is an `OSError`."""
+
+
+def pack(*words: bytes) -> bytes:
+    """A command as it goes over the wire."""
+    parts = [b"*%d\r\n" % len(words)]
+    for word in words:
+        parts.append(b"$%d\r\n%b\r\n" % (len(word), word))
+    return b"".join(parts)
+
+
+def pack_script(sha: bytes, key: bytes, words: list[bytes]) -> bytes:
+    """The call of a script with one key."""
+    parts = [
+        b"*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%b\r\n$1\r\n1\r\n$%d\r\n%b\r\n"
+        % (4 + len(words), sha, len(key), key)
+    ]
+    for word in words:
+        parts.append(b"$%d\r\n%b\r\n" % (len(word), word))
+    return b"".join(parts)
+
+
+class Wire:
+    """Sends packed commands over a few connections and hands each caller its reply.
+
+    Args:
+        connect: makes a connection, not yet connected.
+        timeout: seconds until a command that was not answered is given up.
+        connections: how many there may be.
+    """
+
+    def __init__(self, connect: Callable[[], Connection], *, timeout: float, connections: int = 2) -> None:
+        self._connect = connect
+        self._timeout = timeout
+        self._spare = connections
+        self._idle: list[Connection] = []
+        self._waiting: deque[tuple[bytes, asyncio.Future[Reply], float]] = deque()
+        self._away: set[asyncio.Task[None]] = set()
+        self._scheduled = False
+        self._closed = False
+
+    async def send(self, packed: bytes) -> Reply:
+        """Send a command and wait for its reply.
+
+        Raises:
+            StateUnavailable: no connection, no answer in time, or the server cannot serve now.
+            InfrastructureError: Redis refused this very command.
+            ResponseError: of a script that the server does not know (`NoScriptError`).
+        """
+        loop = asyncio.get_running_loop()
+        if self._closed:
+            raise StateUnavailable("the connection to Redis is closed")
+        future: asyncio.Future[Reply] = loop.create_future()
+        self._waiting.append((packed, future, loop.time() + self._timeout))
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._flush)
+        return await future
+
+    async def close(self) -> None:
+        """Give up what is under way and disconnect. Idempotent."""
+        self._closed = True
+        away = list(self._away)
+        for task in away:
+            task.cancel()
+        if away:
+            await asyncio.wait(away)
+        while self._waiting:
+            settle(self._waiting.popleft()[1], StateUnavailable("the connection to Redis is closed"))
+        for connection in self._idle:
+            await hang_up(connection)
+        self._idle.clear()
+
+    def _flush(self) -> None:
+        """Give what waits to a connection, if one is free; otherwise the next one that is will take it."""
+        self._scheduled = False
+        while self._waiting and (self._idle or self._spare):
+            if self._idle:
+                connection = self._idle.pop()
+            else:
+                self._spare -= 1
+                connection = self._connect()
+            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            task = asyncio.create_task(self._carry(connection, batch))
+            self._away.add(task)
+            task.add_done_callback(self._away.discard)
+
+    async def _carry(
+        self, connection: Connection, batch: list[tuple[bytes, asyncio.Future[Reply], float]]
+    ) -> None:
+        """Send a batch over one connection and read its replies in order."""
+        error: BaseException | None = None
+        try:
+            async with asyncio.timeout_at(batch[0][2]):
+                await refresh(connection)
+                await connection.send_packed_command(
+                    [b"".join([packed for packed, _, _ in batch])], check_health=False
+                )
+                for _, future, _ in batch:
+                    settle(future, await next_reply(connection))
+        except Exception as lost:  # whatever it is, the callers must hear of it
+            error = lost
+        except asyncio.CancelledError:
+            error = ConnectionError("it was closed here")
+            raise
+        finally:
+            if error is not None:
+                for _, future, _ in batch:
+                    settle(future, unavailable(error))
+                await hang_up(connection)
+            self._idle.append(connection)
+            if not self._closed:
+                self._flush()
+
+
+async def next_reply(connection: Connection) -> Reply:
+    """The next reply; an error that is the answer to one command is returned."""
+    try:
+        return await connection.read_response(disable_decoding=True, disconnect_on_error=False)
+    except BusyLoadingError as loading:
+        return StateUnavailable(f"Redis cannot serve now: it is still loading its data ({loading})")
+    except ResponseError as error:
+        return error
+
+
+def settle(future: asyncio.Future[Reply], reply: Reply) -> None:
+    """Hand a reply to a caller who still waits for it."""
+    if future.done():
+        return
+    if isinstance(reply, BaseException):
+        future.set_exception(reply)
+    else:
+        future.set_result(reply)
+
+
+async def refresh(connection: Connection) -> None:
+    """Connect, also where the server has closed the connection, or left something on it, since it was last used."""
+    if connection.is_connected:
+        try:
+            stale = await connection.can_read()
+        except OSError:
+            stale = True
+        if not stale:
+            return
+        await hang_up(connection)
+    await connection.connect()  # type: ignore[no-untyped-call]
+
+
+async def hang_up(connection: Connection) -> None:
+    """Close a connection without waiting for the other side."""
+    with suppress(*LOST):
+        await connection.disconnect(nowait=True)

@@ -124,7 +124,7 @@ class RabbitMQBroker:
             restore_queue=self._restore_queue,
         )
         await subscription.start()
-        self._subscriptions.append(subscription)
+        self._subscriptions = [each for each in self._subscriptions if not each.closed] + [subscription]
         return subscription
 
     async def get(self, queue: str) -> Delivery | None:

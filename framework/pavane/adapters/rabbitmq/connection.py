@@ -29,7 +29,7 @@ from pavane.errors import BrokerUnavailable
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5.0
-CLOSE_TIMEOUT = 1.5
+CLOSE_TIMEOUT = 1.0
 FIRST_PAUSE = (0.1, 1.0)
 PAUSE = (1.5, 3.5)
 """Seconds between attempts, drawn anew each time. Two connections so make under one attempt a second."""
@@ -93,13 +93,10 @@ class Link:
         self._closed = True
         self._up.set()  # wakes whoever waits for a connection; `closed` is what it finds
         keeper, self._keeper = self._keeper, None
-        transport, self._transport = self._transport, None
         if keeper:
             keeper.cancel()
             await asyncio.wait([keeper], timeout=CLOSE_TIMEOUT)
-        if transport:
-            with suppress(*LOST):
-                await asyncio.wait_for(transport.close(), CLOSE_TIMEOUT)
+        await self._drop_transport()
 
     async def ready(self) -> AbstractConnection:
         """The connection as soon as it stands and the broker reads from it (no memory or disk alarm).
@@ -164,8 +161,9 @@ class Link:
             if _asked() > asked_before:
                 raise
             raise BrokerUnavailable(f"RabbitMQ at {place(url)}: connection reset") from None
-        except LOST as error:
-            # Not chained: some of the library's errors carry the URL with the password.
+        except Exception as error:
+            # Whatever it is, there is no connection, and the keeper must try again. Not chained: some of the
+            # library's errors carry the URL with the password.
             raise BrokerUnavailable(f"RabbitMQ at {place(url)}: {reason(error)}") from None
 
     async def _keep(self, connection: AbstractConnection) -> None:
@@ -178,7 +176,14 @@ class Link:
             self._up.set()
             log.info("%s: connected to RabbitMQ at %s again", self._name, self._where())
 
+    async def _drop_transport(self) -> None:
+        transport, self._transport = self._transport, None
+        if transport:
+            with suppress(*LOST):
+                await asyncio.wait_for(transport.close(), CLOSE_TIMEOUT)
+
     async def _reconnect(self) -> AbstractConnection:
+        await self._drop_transport()
         pause = FIRST_PAUSE
         while True:
             await asyncio.sleep(random.uniform(*pause))

@@ -11,7 +11,7 @@ from aiormq.exceptions import ChannelNotFoundEntity
 
 from pavane.adapters.rabbitmq.connection import Link
 from pavane.adapters.rabbitmq.consumer import Consumer
-from pavane.errors import BrokerUnavailable, TopologyMismatch
+from pavane.errors import BrokerUnavailable, InfrastructureError
 from pavane.ports.broker import Delivery
 
 log = logging.getLogger(__name__)
@@ -44,12 +44,17 @@ class RabbitMQSubscription:
         self._restore_queue = restore_queue
         self._consumer: Consumer | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._closed = False
         self._lost = asyncio.Event()
         self._changing = asyncio.Lock()
 
     @property
     def ready(self) -> bool:
         return self._link.up and self._consumer is not None and self._consumer.consuming
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
     async def start(self) -> None:
         """Consume, and keep consuming until `cancel`.
@@ -80,6 +85,7 @@ class RabbitMQSubscription:
                 await self._consumer.cancel()
 
     async def close(self) -> None:
+        self._closed = True
         await self._stop_keeping()
         async with self._changing:
             consumer, self._consumer = self._consumer, None
@@ -110,8 +116,11 @@ class RabbitMQSubscription:
                 async with self._changing:
                     await self._attach()
                 return
-            except (BrokerUnavailable, TopologyMismatch) as refusal:
+            except InfrastructureError as refusal:
                 log.warning("%s", refusal)
+            except Exception:
+                # A consumer that never comes back is worse than any error: say it, and try again.
+                log.exception("could not set up the consumer of %s", self._queue)
 
     async def _attach(self) -> None:
         """Put a new consumer in the place of the old one, whose unsettled deliveries are void from now on."""

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from random import Random, SystemRandom
@@ -119,7 +119,7 @@ class App:
     @asynccontextmanager
     async def _running(
         self, settings: Settings, embedded: bool, only: tuple[str, ...]
-    ) -> AsyncIterator[Client]:
+    ) -> AsyncGenerator[Client, None]:
         chosen = self.choose(only)
         clock = SystemClock()
         store, broker = embedded_pair(settings, clock) if embedded else connect(settings)

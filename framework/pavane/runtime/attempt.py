@@ -76,8 +76,11 @@ class Attempt:
         return "shutdown" if self._crew.stopping else None
 
     async def report(self, progress: float | None, note: str | None) -> None:
-        """What `ctx.heartbeat` does: renew, with what there is to tell."""
-        await self._renew(-1.0 if progress is None else progress, note or "")
+        """What `ctx.heartbeat` does: renew, with what there is to tell. An outage is not the handler's failure."""
+        try:
+            await self._renew(-1.0 if progress is None else progress, note or "")
+        except InfrastructureError as error:
+            log.info("the progress of %s is not told: %s", self._subject.step, error)
 
     async def run(self, handler: Callable[[], Awaitable[Any]]) -> Outcome:
         """Run `handler`; return how it ended. Cancelling this call cancels the handler (shutdown)."""
@@ -120,22 +123,22 @@ class Attempt:
 
     def _outcome(self, task: asyncio.Task[Any]) -> Outcome:
         """A handler that got to its end although it was being cut short has ended all the same."""
-        if not task.done():
-            error: BaseException | None = TimeoutError("the handler ignores its cancellation")
-        elif task.cancelled():
-            error = asyncio.CancelledError()
-        else:
-            error = task.exception()
-            if error is None:
-                return Returned(value=task.result())
+        error = self._error(task)
+        if error is None:
+            return Returned(value=task.result())
         if self._cut in ("lease_lost", "shutdown"):
             return CutShort(why=self._cut)
+        cancelled = isinstance(error, asyncio.CancelledError)
         if self._cut == "timed_out":
             timeout = TimeoutError(f"no end after {self._subject.timeout / 1000:g} s")
-            return Raised(error=error if isinstance(error, Exception) else timeout, timed_out=True)
-        if error is None or isinstance(error, asyncio.CancelledError):
-            error = RuntimeError("the handler was cancelled by its own code")
-        return Raised(error=error)
+            return Raised(error=timeout if cancelled else error, timed_out=True)
+        return Raised(error=RuntimeError("cancelled by its own code") if cancelled else error)
+
+    @staticmethod
+    def _error(task: asyncio.Task[Any]) -> BaseException | None:
+        if not task.done():
+            return TimeoutError("it ignores its cancellation")
+        return asyncio.CancelledError() if task.cancelled() else task.exception()
 
     def _on_end(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled():

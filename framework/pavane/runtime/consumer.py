@@ -10,8 +10,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from pavane.core import envelope
 from pavane.ports.broker import Delivery, Subscription
+from pavane.runtime import copies
 from pavane.runtime.crew import Crew
+
+PUT_OFF_FOR = 30_000
+"""Milliseconds until a delivery that could not be settled is tried again."""
 
 SUSPICIOUS_AFTER = 3
 """Deliveries of one message that came back; from then on its queue is consumed one message at a time."""
@@ -76,11 +81,18 @@ class Consumer:
         except asyncio.CancelledError:
             raise
         except Exception:
-            # Left unacknowledged, the message comes back; the broker's delivery limit bounds how often.
-            log.exception("%s: a delivery could not be settled", self._queue)
+            log.exception("%s: a delivery could not be settled, which is a bug in pavane", self._queue)
+            await self._put_off(delivery)
         finally:
             if suspicious:
                 await self._speed_up()
+
+    async def _put_off(self, delivery: Delivery) -> None:
+        """Send it round the wheel: left unacknowledged it would keep its place in the prefetch for ever."""
+        headers = delivery.message.headers
+        generation = envelope.number(headers, envelope.GENERATION, default=0)
+        await copies.send_again(self._crew, delivery, generation, PUT_OFF_FOR)
+        delivery.ack()
 
     async def _slow_down(self, delivery: Delivery) -> None:
         """One at a time while a message is here that processes may have died of, before they could say so."""

@@ -76,7 +76,7 @@ class Process:
     @property
     def jobs(self) -> frozenset[asyncio.Task[None]]:
         """Deliveries that are being settled now."""
-        return frozenset().union(*(consumer.tasks for consumer in self.consumers))
+        return frozenset(task for consumer in self.consumers for task in consumer.tasks)
 
     async def start(self) -> None:
         """Return when every consumer exists on the broker. Cancelling it leaves `stop` to be called."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
 @contextmanager
-def stop_signals() -> Iterator[asyncio.Event]:
+def stop_signals() -> Generator[asyncio.Event, None, None]:
     """An event that SIGTERM or SIGINT sets; a second one of them ends the process at once."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -61,7 +61,7 @@ class Watchdog:
             self._stopped.wait(self._patience)
 
     def _report(self) -> None:
-        frame = sys._current_frames().get(self._thread_id)
+        frame = sys._current_frames().get(self._thread_id)  # pyright: ignore[reportPrivateUsage]
         stack = "".join(traceback.format_stack(frame)) if frame else "(its thread is gone)"
         log.error(
             "The event loop has been blocked for %.1f s: no lease is renewed, so other processes take "

@@ -1,0 +1,105 @@
+"""The measured chain: a five-step workflow of pavane in one worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+
+from pavane import App, Client, Context, Event, Service, Settings, Workflow
+
+
+class First(Event, name="bench.first"):
+    run: str
+    text: str
+
+
+class Second(Event, name="bench.second"):
+    run: str
+    text: str
+
+
+class Third(Event, name="bench.third"):
+    run: str
+    text: str
+
+
+class Fourth(Event, name="bench.fourth"):
+    run: str
+    text: str
+
+
+class Fifth(Event, name="bench.fifth"):
+    run: str
+    text: str
+
+
+class Finished(Event, name="bench.finished"):
+    run: str
+
+
+chain = Workflow("chain", starts_with=First, run_id=lambda e: e.run, completes_with=[Finished])
+bench = Service("bench")
+
+
+@bench.queue_worker("one")
+async def one(ctx: Context, event: First) -> Second:
+    return Second(run=event.run, text=event.text)
+
+
+@bench.queue_worker("two")
+async def two(ctx: Context, event: Second) -> Third:
+    return Third(run=event.run, text=event.text)
+
+
+@bench.queue_worker("three")
+async def three(ctx: Context, event: Third) -> Fourth:
+    return Fourth(run=event.run, text=event.text)
+
+
+@bench.queue_worker("four")
+async def four(ctx: Context, event: Fourth) -> Fifth:
+    return Fifth(run=event.run, text=event.text)
+
+
+@bench.queue_worker("five")
+async def five(ctx: Context, event: Fifth) -> Finished:
+    return Finished(run=event.run)
+
+
+app = App(services=[bench], workflows=[chain])
+
+
+class PavaneChain:
+    """Starts runs of the chain and waits until all of them are completed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._client: Client | None = None
+        self._rounds = 0
+
+    async def open(self) -> None:
+        self._client = await self._stack.enter_async_context(app.running(self._settings))
+
+    async def run(self, runs: int, in_flight: int, text: str) -> float:
+        """Seconds from the first start until the record of the last run says `completed`."""
+        client = self._client
+        if client is None:
+            raise RuntimeError("open the chain first")
+        self._rounds += 1
+        room = asyncio.Semaphore(in_flight)
+
+        async def start(number: int) -> None:
+            async with room:
+                await client.start(chain, First(run=f"{self._rounds}-{number}", text=text))
+
+        wanted = runs * self._rounds
+        started = time.perf_counter()
+        await asyncio.gather(*(start(number) for number in range(runs)))
+        while await client.runs(status="completed").count() < wanted:
+            await asyncio.sleep(0.02)
+        return time.perf_counter() - started
+
+    async def close(self) -> None:
+        await self._stack.aclose()

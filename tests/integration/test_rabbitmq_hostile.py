@@ -27,10 +27,12 @@ from tests.integration.raw_amqp import (
 )
 from tests.servers import RabbitServer
 
+NAMESPACE = "hostile"  # shared, as a delay wheel per test would be slow; each stage has names of its own
+
 
 @pytest.fixture
-async def broker(rabbit: RabbitServer, namespace: str) -> AsyncIterator[RabbitMQBroker]:
-    broker = RabbitMQBroker(rabbit.url, namespace=namespace)
+async def broker(rabbit: RabbitServer) -> AsyncIterator[RabbitMQBroker]:
+    broker = RabbitMQBroker(rabbit.url, namespace=NAMESPACE)
     await broker.open()
     yield broker
     await broker.close()
@@ -43,10 +45,10 @@ def send(url: str, exchange: str, key: str, hostile: bytes) -> None:
 
 @pytest.mark.parametrize("case", HOSTILE)
 async def test_a_hostile_message_is_delivered_with_its_problem(
-    rabbit: RabbitServer, broker: RabbitMQBroker, namespace: str, case: str
+    rabbit: RabbitServer, broker: RabbitMQBroker, case: str
 ) -> None:
     hostile, problem = HOSTILE[case]
-    stage = await Stage.build(broker, namespace)
+    stage = await Stage.build(broker, NAMESPACE)
     inbox = Inbox()
     subscription = await broker.consume(stage.first, prefetch=5, receive=inbox.receive)
     jobs = stage.topology.names.exchange("jobs")
@@ -64,9 +66,9 @@ async def test_a_hostile_message_is_delivered_with_its_problem(
 
 @pytest.mark.parametrize("case", HOSTILE)
 async def test_a_hostile_letter_can_be_taken_and_published_again(
-    rabbit: RabbitServer, broker: RabbitMQBroker, namespace: str, case: str
+    rabbit: RabbitServer, broker: RabbitMQBroker, case: str
 ) -> None:
-    stage = await Stage.build(broker, namespace)
+    stage = await Stage.build(broker, NAMESPACE)
     dlx = stage.topology.names.exchange("dlx")
     await asyncio.to_thread(send, rabbit.url, dlx, stage.letters, HOSTILE[case][0])
     letter = await broker.get(stage.letters)

@@ -17,10 +17,12 @@ from pavane.ports.broker import HeaderValue, Message, ToDeadLetters, ToQueue
 from pavane.testing.conformance.broker_stage import Inbox, Stage, eventually
 from tests.servers import RabbitServer, free_port
 
+NAMESPACE = "refusals"  # shared, as a delay wheel per test would be slow; each stage has names of its own
+
 
 @pytest.fixture
-async def broker(rabbit: RabbitServer, namespace: str) -> AsyncIterator[RabbitMQBroker]:
-    broker = RabbitMQBroker(rabbit.url, namespace=namespace)
+async def broker(rabbit: RabbitServer) -> AsyncIterator[RabbitMQBroker]:
+    broker = RabbitMQBroker(rabbit.url, namespace=NAMESPACE)
     await broker.open()
     yield broker
     await broker.close()
@@ -83,10 +85,8 @@ async def publish_again(stage: Stage) -> None:
     await eventually("a confirm after the alarm", confirmed)
 
 
-async def test_what_a_full_queue_refuses_at_once_is_refused_each_by_itself(
-    broker: RabbitMQBroker, namespace: str
-) -> None:
-    stage = await Stage.build(broker, namespace)
+async def test_what_a_full_queue_refuses_at_once_is_refused_each_by_itself(broker: RabbitMQBroker) -> None:
+    stage = await Stage.build(broker, NAMESPACE)
     outcomes = await asyncio.gather(
         *(broker.publish(Message(b"letter"), ToDeadLetters(stage.letters)) for _ in range(50)),
         *(broker.publish(Message(b"job"), ToQueue(stage.first)) for _ in range(50)),
@@ -133,10 +133,10 @@ def every_text_of(error: BaseException | None) -> str:
 
 async def test_the_first_of_several_nodes_that_answers_is_taken(rabbit: RabbitServer, namespace: str) -> None:
     urls = f"amqp://guest:guest@127.0.0.1:{free_port()}/, {rabbit.url}"
-    broker = RabbitMQBroker(urls, namespace=namespace)
+    broker = RabbitMQBroker(urls, namespace=NAMESPACE)
     await broker.open()
     assert broker.connected
-    stage = await Stage.build(broker, namespace)
+    stage = await Stage.build(broker, NAMESPACE)
     await stage.emit(b"event")
     await stage.until_ready(stage.first, 1)
     await broker.close()
@@ -179,9 +179,9 @@ async def test_other_arguments_are_explained_and_left(
     ids=["too large", "nan", "infinity", "65 bits", "long name"],
 )
 async def test_headers_that_would_cost_the_connection_are_refused_before_it(
-    broker: RabbitMQBroker, namespace: str, headers: dict[str, HeaderValue], error: type[Exception]
+    broker: RabbitMQBroker, headers: dict[str, HeaderValue], error: type[Exception]
 ) -> None:
-    stage = await Stage.build(broker, namespace)
+    stage = await Stage.build(broker, NAMESPACE)
     with pytest.raises(error):
         await broker.publish(Message(b"{}", headers), ToQueue(stage.first))
     await broker.publish(Message(b"{}", {"n" * 255: 2**63 - 1, "text": "x" * 16_000}), ToQueue(stage.first))
@@ -189,9 +189,9 @@ async def test_headers_that_would_cost_the_connection_are_refused_before_it(
 
 
 async def test_a_message_names_the_user_that_published_it(
-    rabbit: RabbitServer, broker: RabbitMQBroker, namespace: str
+    rabbit: RabbitServer, broker: RabbitMQBroker
 ) -> None:
-    stage = await Stage.build(broker, namespace)
+    stage = await Stage.build(broker, NAMESPACE)
     await stage.emit(b"ours")
     async with aiormq.connect(rabbit.url) as connection:
         channel = await connection.channel()
@@ -203,8 +203,8 @@ async def test_a_message_names_the_user_that_published_it(
     assert [delivery.message.user for delivery in deliveries] == ["guest", None]
 
 
-async def test_publishing_and_settling_leave_no_task_behind(broker: RabbitMQBroker, namespace: str) -> None:
-    stage = await Stage.build(broker, namespace)
+async def test_publishing_and_settling_leave_no_task_behind(broker: RabbitMQBroker) -> None:
+    stage = await Stage.build(broker, NAMESPACE)
     for queue in (stage.first, stage.second, stage.undo):
         await broker.consume(queue, prefetch=32, receive=Inbox().receive)
     before = len(asyncio.all_tasks())

@@ -13,6 +13,7 @@ from pavane.client.connection import close_pair, connect, open_pair
 from pavane.client.dead_letters import DeadLetters
 from pavane.client.listing import Listing
 from pavane.client.means import Means
+from pavane.client.queue_figures import queue_figures
 from pavane.client.results import result_of, run_asked_for
 from pavane.client.run_handle import Ended, RunHandle, polling
 from pavane.client.run_listing import list_runs
@@ -21,7 +22,7 @@ from pavane.core.identity import digest, keyed_event_id, run_key
 from pavane.errors import UsageError
 from pavane.model.event import Event, RawEvent
 from pavane.model.later import LaterClient, in_calls
-from pavane.model.views import RunStatus
+from pavane.model.views import QueueInfo, RunStatus
 from pavane.model.workflow import AttributeValue, Workflow
 from pavane.ports.broker import Broker
 from pavane.ports.clock import Clock
@@ -260,3 +261,14 @@ class Client(LaterClient):
             until=until,
             newest_first=order_by == "-started_at",
         )
+
+    async def queues(self) -> list[QueueInfo]:
+        """How full the queues of the registered services are: workers', undo queues, intakes.
+
+        `None` is what AMQP does not tell: messages that are being worked on, delayed ones, rates.
+
+        Raises:
+            BrokerUnavailable, StateUnavailable: a server does not answer.
+        """
+        means, _ = self._open()
+        return await queue_figures(means)

@@ -94,7 +94,6 @@ class LaterClient:
     resume_schedule = Later("schedules", in_calls)
     trigger_schedule = Later("schedules", in_calls)
     backfill_schedule = Later("schedules", in_calls)
-    queues = Later("queue figures", in_calls)
     breakers = Later("circuit breakers", in_calls)
     set_breaker = Later("circuit breakers", in_calls)
 

@@ -64,20 +64,20 @@ class Round:
 
     async def _go(self, outcomes: Outcomes) -> None:
         [count] = await self._means.broker.count([self._queue])
-        left, passed_over = count.ready if count else 0, False
-        while left and (passed_over or self._unsettled(outcomes) or not self._wanted):
+        # Always all the way round: a process that died between a letter and its mark has left a second
+        # message of it, and only a round finds that one.
+        for _ in range(count.ready if count else 0):
             if not await self._keep_lock():
                 self._skip_rest(outcomes, f"another pass took over {self._queue}")
                 return
             delivery = await self._means.broker.get(self._queue)
             if delivery is None:
                 break
-            left -= 1
-            passed_over |= not await self._look_at(delivery, outcomes)
+            await self._look_at(delivery, outcomes)
         self._skip_rest(outcomes, f"its message is not in {self._queue}")
 
-    async def _look_at(self, delivery: Delivery, outcomes: Outcomes) -> bool:
-        """Settle a message, or put it back at the tail; says whether it has left the queue."""
+    async def _look_at(self, delivery: Delivery, outcomes: Outcomes) -> None:
+        """Settle a message, or put it back at the tail."""
         try:
             leaves = await self._leaves(delivery.message, outcomes)
         except InfrastructureError:
@@ -88,7 +88,6 @@ class Round:
             delivery.ack()
         else:
             await self._put_back(delivery)
-        return leaves
 
     async def _leaves(self, message: Message, outcomes: Outcomes) -> bool:
         letter = text(message.headers, LETTER)
@@ -137,9 +136,6 @@ class Round:
         ours = token > 0 and self._token in (0, token)
         self._token, self._claimed_at = token, now
         return ours
-
-    def _unsettled(self, outcomes: Outcomes) -> bool:
-        return any(id_ not in outcomes.done and id_ not in outcomes.skipped for id_ in self._wanted)
 
     def _skip_rest(self, outcomes: Outcomes, reason: str) -> None:
         for id_ in self._wanted:

@@ -1,0 +1,162 @@
+"""Plays one case: a process dies at a point, what it leaves is looked at, another takes over, the end is looked at."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pavane import RunStatus
+from pavane.core.record import StepRow, Work
+from tests.crash.cases import Case
+from tests.crash.ledger import Entry
+from tests.crash.stage import Stage, eventually, set_up
+
+KEY = "k"
+HIT = "line.second"
+NEXT = {"step": "line.third", "undo": "line.first"}
+
+
+@dataclass(kw_only=True)
+class Left:
+    """What the dead process left behind."""
+
+    exit: int
+    row: StepRow | None
+    work: Work | None
+    outbox: list[str]
+    letters: int
+    ledger: list[Entry]
+
+
+@dataclass(kw_only=True)
+class Played:
+    """Everything the test judges."""
+
+    case: Case
+    left: Left
+    indexed: int = 0
+    letters_in_queue: int = 0
+    status: RunStatus
+    row: StepRow
+    work: Work
+    outcomes: list[str | None]
+    ledger: list[Entry]
+    next_events: list[str]
+    full_queues: dict[str, int]
+    letters_left: int
+    redriven: list[int] = field(default_factory=list)
+
+
+async def play(case: Case, broker_url: str, state_url: str, folder: Path) -> Played:
+    """Play a case on these servers.
+
+    Raises:
+        AssertionError: it did not come as far as to be judged.
+    """
+    async with set_up(broker_url, state_url, folder) as stage:
+        await stage.prepare()
+        left = await die(stage, case)
+        taker = stage.process()
+        async with taker:
+            indexed = waiting = 0
+            if case.redriven:
+                indexed, waiting = await redrive(stage)
+            status = await stage.ending(KEY)
+            await closing_steps_ended(stage)
+            await stage.nothing_waits()
+            await taker.stop()
+        return await remains(stage, case, left, status, indexed, waiting)
+
+
+async def die(stage: Stage, case: Case) -> Left:
+    """Run until the process has killed itself, and wait until the broker has everything back."""
+    await stage.begin_run(KEY, **case.ask)
+    victim = stage.process("line.first", "line.second", "line.third", crash=case.crash)
+    async with victim:
+        code = await victim.ended()
+        assert code == -signal.SIGKILL, f"it ended with {code}:\n{victim.log}"
+        await returned(stage, case)
+    record = await stage.record(KEY)
+    row = await stage.row(KEY, HIT)
+    return Left(
+        exit=code,
+        row=row,
+        work=row.of(case.kind) if row else None,
+        outbox=sorted(record.outbox),
+        letters=await stage.ready_in(stage.dead_letter_queue(HIT)),
+        ledger=stage.ledger.entries(),
+    )
+
+
+async def returned(stage: Stage, case: Case) -> None:
+    """Wait until what the dead process held is back in the queues, as many as the case says."""
+    queue = stage.queue(HIT, case.kind)
+    follower = stage.queue(NEXT[case.kind], case.kind)
+
+    async def counts() -> tuple[int, int]:
+        return await stage.ready_in(queue, *stage.wheel()), await stage.ready_in(follower)
+
+    async def as_expected() -> bool:
+        waiting, following = await counts()
+        return case.waiting in (-1, waiting) and case.published in (None, following == 1)
+
+    try:
+        await eventually("the dead process's messages are back", as_expected, 10)
+    except AssertionError:
+        raise AssertionError(f"waiting and following: {await counts()}, not {case}") from None
+
+
+async def redrive(stage: Stage) -> tuple[int, int]:
+    """Wait for the letter, in index and queue; count it in both; send the job back."""
+    letters = stage.client.dead_letters
+
+    async def settled() -> bool:
+        work = await stage.work(KEY, HIT, "undo" if await is_undo(stage) else "step")
+        queued = await stage.ready_in(stage.queue(HIT), stage.queue(HIT, "undo"), *stage.wheel())
+        return work is not None and not work.unpublished and queued == 0
+
+    await eventually("the letter is published, and marked", settled)
+    indexed = await letters.list(worker=HIT).all()
+    waiting = await stage.ready_in(stage.dead_letter_queue(HIT))
+    report = await letters.redrive(*(letter.id for letter in indexed), reason="the test repaired it")
+    assert report.done == len(indexed), report
+    return len(indexed), waiting
+
+
+async def is_undo(stage: Stage) -> bool:
+    row = await stage.row(KEY, HIT)
+    return row is not None and row.undo is not None
+
+
+async def closing_steps_ended(stage: Stage) -> None:
+    async def told() -> bool:
+        row = await stage.row(KEY, "line.told")
+        return row is not None and row.committed
+
+    await eventually("the closing step is committed", told)
+
+
+async def remains(
+    stage: Stage, case: Case, left: Left, status: RunStatus, indexed: int, waiting: int
+) -> Played:
+    """Look at everything after the second process has stopped."""
+    row = await stage.row(KEY, HIT)
+    work = row.of(case.kind) if row else None
+    assert row is not None
+    assert work is not None
+    follower = NEXT[case.kind] if case.kind == "step" else f"undo:{NEXT[case.kind]}"
+    return Played(
+        case=case,
+        left=left,
+        indexed=indexed,
+        letters_in_queue=waiting,
+        status=status,
+        row=row,
+        work=work,
+        outcomes=await stage.outcomes(KEY, HIT, case.kind),
+        ledger=stage.ledger.entries(),
+        next_events=[entry.event for entry in stage.ledger.starts(follower)],
+        full_queues=await stage.full_queues(),
+        letters_left=await stage.client.dead_letters.list().count(),
+    )

@@ -1,7 +1,9 @@
 """pavane: long-running workflows on the RabbitMQ and Redis you already run."""
 
+from pavane.app import Allow, App
 from pavane.builder.service import Service
 from pavane.builder.worker_builder import WorkerBuilder
+from pavane.client import Client, DeadLetters, LetterNotFound, Listing, RunHandle
 from pavane.errors import (
     ActionRefused,
     BrokerUnavailable,
@@ -60,15 +62,19 @@ from pavane.settings import Settings
 __all__ = [
     "JSON",
     "ActionRefused",
+    "Allow",
+    "App",
     "AtLeast",
     "Attempt",
     "AttributeValue",
     "BrokerUnavailable",
     "BulkReport",
+    "Client",
     "Context",
     "Data",
     "DeadLetter",
     "DeadLetterGroup",
+    "DeadLetters",
     "Decision",
     "DefinitionError",
     "Duration",
@@ -82,7 +88,9 @@ __all__ = [
     "InfrastructureError",
     "InvalidPayload",
     "LastResult",
+    "LetterNotFound",
     "LimitExceeded",
+    "Listing",
     "MessageError",
     "NotInRun",
     "NotNow",
@@ -97,6 +105,7 @@ __all__ = [
     "RetryPolicy",
     "RunError",
     "RunFailed",
+    "RunHandle",
     "RunNotFound",
     "RunStatus",
     "Schedule",

@@ -31,7 +31,7 @@ def connect(settings: Settings) -> tuple[Store, Broker]:
         raise SettingsError(f"{' and '.join(missing)} not set.", remedy=_REMEDY)
     # Imported here, because a test in memory should not have to load what it never uses.
     from pavane.adapters.rabbitmq import RabbitMQBroker
-    from pavane.adapters.redis import RedisStore
+    from pavane.adapters.redis.store import RedisStore
 
     broker = RabbitMQBroker(
         settings.broker_url,

@@ -33,11 +33,12 @@ from pavane.model.views import (
 
 
 def moment(at: int) -> datetime | None:
-    """Milliseconds since the epoch as an aware datetime; 0, which stands for never, as `None`."""
-    return _moment(at) if at else None
+    """As `exactly`; 0, which stands for never, as `None`."""
+    return exactly(at) if at else None
 
 
-def _moment(at: int) -> datetime:
+def exactly(at: int) -> datetime:
+    """Milliseconds since the epoch as an aware datetime."""
     return datetime.fromtimestamp(at / 1000, UTC)
 
 
@@ -66,8 +67,8 @@ def run_status(record: Record) -> RunStatus:
         reason=head.reason or None,
         data={key: json_value(value) for key, value in sorted(record.data.items())},
         result=event_record(ending) if ending else None,
-        started_at=_moment(head.started_at),
-        updated_at=_moment(head.updated_at),
+        started_at=exactly(head.started_at),
+        updated_at=exactly(head.updated_at),
         ended_at=moment(head.ended_at),
         deadline_at=moment(head.deadline_at),
         steps=dict(sorted(Counter(row.state for row in record.steps.values()).items())),
@@ -186,7 +187,7 @@ def attempts(work: Work) -> list[Attempt]:
 def _attempt(row: AttemptRow) -> Attempt:
     return Attempt(
         attempt=row.number,
-        started_at=_moment(row.started_at),
+        started_at=exactly(row.started_at),
         ended_at=moment(row.ended_at),
         host=row.host or None,
         outcome=cast(Outcome, row.outcome) if row.outcome else None,
@@ -198,7 +199,7 @@ def _attempt(row: AttemptRow) -> Attempt:
 
 def event_record(row: EventRow) -> EventRecord:
     return EventRecord(
-        id=row.id, name=row.name, version=row.version, time=_moment(row.time), payload=json_value(row.payload)
+        id=row.id, name=row.name, version=row.version, time=exactly(row.time), payload=json_value(row.payload)
     )
 
 
@@ -212,7 +213,7 @@ def _seconds(duration: int) -> float:
 def history_entry(line: History) -> HistoryEntry:
     return HistoryEntry(
         seq=line.seq,
-        at=_moment(line.at),
+        at=exactly(line.at),
         kind=line.kind,
         worker=line.worker or None,
         step_id=line.step or None,
@@ -230,7 +231,7 @@ def _detail(name: str, value: str) -> tuple[str, Any]:
     if name == "delay" and value.isdigit():
         return "delay_s", _seconds(int(value))
     if name == "at" and value.isdigit():
-        return "at", _moment(int(value)).isoformat()
+        return "at", exactly(int(value)).isoformat()
     return name, value
 
 
@@ -259,7 +260,7 @@ def dead_letter(record: Record, letter: Letter) -> DeadLetter:
         attempts=attempts(work) if work else [],
         headers=dict(letter.headers),
         raw=letter.raw or None,
-        dead_at=_moment(letter.dead_at),
+        dead_at=exactly(letter.dead_at),
         redrives=letter.redrives,
         trace_id=_trace_id(event, letter),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from pavane.client import views
 from pavane.core.record import (
@@ -33,12 +34,13 @@ def run(**head) -> Record:
     )
 
 
-def row(step: str = "s.w:e", **fields) -> StepRow:
-    return StepRow(**({"step": step, "worker": "s.w", "event": "e", "started_at": T0} | fields))
+def row(step: str = "s.w:e", **fields: Any) -> StepRow:
+    given: dict[str, Any] = {"step": step, "worker": "s.w", "event": "e", "started_at": T0}
+    return StepRow(**(given | fields))
 
 
-def letter(**fields) -> Letter:
-    given = {
+def letter(**fields: Any) -> Letter:
+    given: dict[str, Any] = {
         "id": "l", "kind": "step", "step": "s.w:e", "worker": "s.w", "event": "e", "reason": "attempts",
         "error": "boom", "error_type": "Boom", "dead_at": T0,
     }  # fmt: skip

@@ -1,0 +1,5 @@
+"""`python -m pavane.cli`."""
+
+from pavane.cli.program import main
+
+main()

@@ -1,0 +1,222 @@
+"""`pavane dlq`: dead letters, and what is done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import typer
+from rich.text import Text
+
+from pavane.cli.exits import DONE, NO, NOT_FOUND
+from pavane.cli.letter_options import (
+    Answered,
+    ErrorText,
+    EventName,
+    Fingerprint,
+    OfRun,
+    OfWorker,
+    OfWorkflow,
+    made_filter,
+)
+from pavane.cli.options import By, Cursor, DryRun, Limit, Reason, Since, Until, Yes
+from pavane.cli.output import Output, clean, moment, table, to_json
+from pavane.cli.runs import tell_cursor
+from pavane.cli.session import Connected, Session, session_of
+from pavane.client import letter_choice
+from pavane.model.views import BulkReport, DeadLetter, Page
+
+commands = typer.Typer(no_args_is_help=True, help="Look at dead letters, redrive and discard them.")
+
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID")]
+All = Annotated[bool, typer.Option("--all", help="Every dead letter there is.")]
+AtMost = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many, oldest first.")]
+
+
+@commands.command("ls")
+def ls(
+    context: typer.Context,
+    worker: OfWorker = None,
+    run: OfRun = None,
+    workflow: OfWorkflow = None,
+    event: EventName = None,
+    error: ErrorText = None,
+    fingerprint: Fingerprint = None,
+    answered: Answered = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> None:
+    """List dead letters, oldest first."""
+    session = session_of(context)
+    filter = made_filter(worker, run, workflow, event, error, fingerprint, answered, since, until)
+
+    async def work(connected: Connected) -> None:
+        _print_letters(session.out, await connected.client.dead_letters.list(**filter).page(limit, cursor))
+
+    session.with_client(work)
+
+
+def _print_letters(out: Output, page: Page[DeadLetter]) -> None:
+    if out.json:
+        out.document(page)
+        return
+    rows = [
+        (
+            one.id,
+            moment(one.dead_at),
+            one.worker + (" (undo)" if one.kind == "undo" else ""),
+            one.run or "",
+            one.reason + (" (answered)" if one.answered else ""),
+            f"{one.error_type or ''}: {one.error or ''}",
+        )
+        for one in page.items
+    ]
+    out.show(table(("ID", "DIED", "WORKER", "RUN", "REASON", "ERROR"), rows))
+    tell_cursor(out, page.cursor)
+
+
+@commands.command("show")
+def show(
+    context: typer.Context,
+    id: Annotated[str, typer.Argument(metavar="ID")],
+    unmask: Annotated[
+        bool, typer.Option("--unmask", help="Show marked fields too; this version masks none.")
+    ] = False,
+) -> None:
+    """Show a dead letter with all that is known."""
+    session = session_of(context)
+
+    async def work(connected: Connected) -> None:
+        letter = await connected.client.dead_letters.get(id)
+        if session.out.json:
+            session.out.document(letter)
+        else:
+            session.out.show(*_pages_of(letter))
+
+    session.with_client(work)
+
+
+def _pages_of(letter: DeadLetter) -> Sequence[Text]:
+    facts = letter.model_dump(mode="json", exclude={"event", "attempts", "traceback", "headers", "error"})
+    lines = [Text(f"{name:12} {clean(value)}") for name, value in facts.items() if value is not None]
+    lines.append(Text.assemble(("error        ", "red"), clean(letter.error or "")))
+    if letter.event:
+        lines.append(Text(f"event        {clean(letter.event.name)} {clean(letter.event.id)}"))
+        lines.append(Text(f"payload      {to_json(letter.event.payload)}"))
+    for one in letter.attempts:
+        lines.append(
+            Text(
+                f"attempt {one.attempt:<4} {moment(one.started_at)}  {clean(one.host or '')}  "
+                f"{one.outcome or 'running'}  {clean(one.error_type or '')}: {clean(one.error or '')}"
+            )
+        )
+    lines += [Text(f"  {clean(name)}: {clean(value)}", style="dim") for name, value in letter.headers.items()]
+    return [*lines, Text(clean(letter.traceback or "", lines=True), style="dim")]
+
+
+@commands.command("redrive")
+def redrive(
+    context: typer.Context,
+    ids: Ids = None,
+    worker: OfWorker = None,
+    run: OfRun = None,
+    workflow: OfWorkflow = None,
+    event: EventName = None,
+    error: ErrorText = None,
+    fingerprint: Fingerprint = None,
+    answered: Answered = None,
+    since: Since = None,
+    until: Until = None,
+    all_: All = False,
+    limit: AtMost = None,
+    rate: Annotated[float | None, typer.Option("--rate", help="At most so many a second.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Answered ones too.")] = False,
+    dry_run: DryRun = False,
+    reason: Reason = "",
+    by: By = None,
+    yes: Yes = False,
+) -> None:
+    """Send jobs back to their workers, with all their attempts before them."""
+    session = session_of(context)
+    filter = made_filter(worker, run, workflow, event, error, fingerprint, answered, since, until)
+
+    async def work(connected: Connected) -> BulkReport:
+        return await connected.client.dead_letters.redrive(
+            *(ids or ()),
+            everything=all_,
+            limit=limit,
+            rate=rate,
+            dry_run=dry_run,
+            force=force,
+            reason=reason,
+            by=by,
+            **filter,
+        )
+
+    session.confirm("Redrive these dead letters?", yes=yes or dry_run)
+    _end(session, ids or (), session.with_client(work, by=by), "redriven")
+
+
+@commands.command("discard")
+def discard(
+    context: typer.Context,
+    ids: Ids = None,
+    worker: OfWorker = None,
+    run: OfRun = None,
+    workflow: OfWorkflow = None,
+    event: EventName = None,
+    error: ErrorText = None,
+    fingerprint: Fingerprint = None,
+    answered: Answered = None,
+    since: Since = None,
+    until: Until = None,
+    all_: All = False,
+    limit: AtMost = None,
+    then: Annotated[
+        Literal["compensate", "leave"] | None,
+        typer.Option("--then", help="What becomes of a live run that waits for the letter."),
+    ] = None,
+    dry_run: DryRun = False,
+    reason: Reason = "",
+    by: By = None,
+    yes: Yes = False,
+) -> None:
+    """Drop dead letters for good."""
+    session = session_of(context)
+    filter = made_filter(worker, run, workflow, event, error, fingerprint, answered, since, until)
+
+    async def work(connected: Connected) -> BulkReport:
+        return await connected.client.dead_letters.discard(
+            *(ids or ()),
+            everything=all_,
+            limit=limit,
+            dry_run=dry_run,
+            reason=reason,
+            by=by,
+            then=then,
+            **filter,
+        )
+
+    session.confirm("Drop these dead letters for good?", yes=yes or dry_run)
+    _end(session, ids or (), session.with_client(work, by=by), "discarded")
+
+
+def _end(session: Session, ids: Sequence[str], report: BulkReport, done: str) -> None:
+    if session.out.json:
+        session.out.document(report)
+    else:
+        would = "would be " if report.dry_run else ""
+        session.out.show(f"{report.done} of {report.matched} {would}{done}")
+        for one in report.skipped:
+            session.out.show(f"  {clean(one.id)}: {clean(one.reason)}")
+    if code := _code(ids, report):
+        raise typer.Exit(code)
+
+
+def _code(ids: Sequence[str], report: BulkReport) -> int:
+    if not report.skipped:
+        return DONE
+    unknown = {one.id for one in report.skipped if one.reason == letter_choice.NOT_FOUND}
+    return NOT_FOUND if ids and unknown >= set(ids) else NO

@@ -1,0 +1,170 @@
+"""`pavane runs`: what runs there are, and what became of one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from pavane.cli.exits import NO
+from pavane.cli.options import Cursor, Limit, Since, TimeoutOption, Until
+from pavane.cli.output import Output, clean, duration, moment, styled, table
+from pavane.cli.run_view import run_line, run_tree
+from pavane.cli.session import Connected, session_of
+from pavane.client import Listing
+from pavane.client.run_document import read_document
+from pavane.model.later import in_calls
+from pavane.model.views import HistoryEntry, Page, RunStatus
+
+commands = typer.Typer(no_args_is_help=True, help="Look at runs.")
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="<workflow>:<run id>")]
+WATCH_EVERY = 2.0
+"""Seconds between two looks of `runs ls --watch`."""
+
+
+@commands.command("ls")
+def ls(
+    context: typer.Context,
+    status: Annotated[list[str] | None, typer.Option("--status", help="One or several, with commas.")] = None,
+    workflow: Annotated[str | None, typer.Option("--workflow")] = None,
+    state: Annotated[str | None, typer.Option("--state", hidden=True)] = None,
+    waiting_for: Annotated[
+        str | None, typer.Option("--waiting-for", help="timer, retry, dead_letter, undo_stuck, ...")
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    where: Annotated[list[str] | None, typer.Option("--where", hidden=True)] = None,
+    order_by: Annotated[
+        str, typer.Option("--order-by", help="-started_at (latest first) or started_at.")
+    ] = "-started_at",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+) -> None:
+    """List runs."""
+    if where:
+        raise in_calls("--where")
+    session = session_of(context)
+    statuses = [one for given in status or () for one in given.split(",") if one]
+
+    async def work(connected: Connected) -> None:
+        listing = connected.client.runs(
+            status=statuses,
+            workflow=workflow,
+            state=state,
+            waiting_for=waiting_for,
+            since=since,
+            until=until,
+            order_by=order_by,
+        )
+        _print_runs(session.out, await listing.page(limit, cursor))
+        while watch:
+            await asyncio.sleep(WATCH_EVERY)
+            session.out.clear()
+            _print_runs(session.out, await listing.page(limit, cursor))
+
+    session.with_client(work)
+
+
+def _print_runs(out: Output, page: Page[RunStatus]) -> None:
+    if out.json:
+        out.document(page)
+        return
+    rows = [
+        (
+            styled(run.status),
+            run.run,
+            moment(run.started_at),
+            duration((run.ended_at - run.started_at).total_seconds()) if run.ended_at else "",
+            run.reason or ", ".join(run.stalled) or ", ".join(f"{w.kind} {w.ref}" for w in run.waiting_for),
+        )
+        for run in page.items
+    ]
+    out.show(table(("STATUS", "RUN", "STARTED", "TOOK", "REASON"), rows))
+    tell_cursor(out, page.cursor)
+
+
+def tell_cursor(out: Output, cursor: str | None) -> None:
+    if cursor:
+        out.note(f"There are more: --cursor {cursor}")
+
+
+@commands.command("show")
+def show(context: typer.Context, run: RunArgument) -> None:
+    """Show a run with its steps, attempts, timers and undos."""
+    session = session_of(context)
+
+    async def work(connected: Connected) -> None:
+        # The handle checks the name.
+        document = await read_document(connected.means, connected.client.run(run).run)
+        if session.out.json:
+            session.out.document(document)
+        else:
+            session.out.show(run_tree(document))
+
+    session.with_client(work)
+
+
+@commands.command("history")
+def history(context: typer.Context, run: RunArgument, limit: Limit = 100, cursor: Cursor = None) -> None:
+    """List what happened in a run, oldest first."""
+    session = session_of(context)
+
+    async def work(connected: Connected) -> None:
+        listing: Listing[HistoryEntry] = connected.client.run(run).history()
+        page = await listing.page(limit, cursor)
+        if session.out.json:
+            session.out.document(page)
+            return
+        rows = [
+            (str(line.seq), moment(line.at), line.kind, line.worker or "", _about(line))
+            for line in page.items
+        ]
+        session.out.show(table(("SEQ", "AT", "KIND", "WORKER", "ABOUT"), rows))
+        tell_cursor(session.out, page.cursor)
+
+    session.with_client(work)
+
+
+@commands.command("watch")
+def watch(context: typer.Context, run: RunArgument, timeout: TimeoutOption = None) -> None:
+    """Follow a run until it has ended; the exit code is 1 unless it completed."""
+    session = session_of(context)
+
+    async def work(connected: Connected) -> RunStatus:
+        handle = connected.client.run(run)
+        try:
+            async with asyncio.timeout(timeout):
+                async for line in handle.watch():
+                    _print_line(session.out, line)
+        except TimeoutError:
+            raise TimeoutError(f"{handle.run} has not ended within {timeout:g} s.") from None
+        return await handle.status()
+
+    status = session.with_client(work)
+    if session.out.json:
+        session.out.document({"run": status})
+    else:
+        session.out.show(run_line(status))
+    if status.status != "completed":
+        raise typer.Exit(NO)
+
+
+def _print_line(out: Output, line: HistoryEntry) -> None:
+    if out.json:
+        out.document(line)
+    else:
+        out.show(f"{moment(line.at)}  {clean(line.kind):22} {clean(line.worker or '')} {clean(_about(line))}")
+
+
+def _about(line: HistoryEntry) -> str:
+    parts = [
+        line.event,
+        f"attempt {line.attempt}" if line.attempt else None,
+        line.reason,
+        *(f"{name}={value}" for name, value in line.detail.items()),
+        f"by {line.by}" if line.by else None,
+    ]
+    return "  ".join(part for part in parts if part)

@@ -1,0 +1,130 @@
+"""Checks of the two servers by themselves: their versions, and what Redis may lose."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiormq
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from pavane.cli.findings import Finding, error, not_seen, ok, warning
+from pavane.settings import Settings
+
+PATIENCE: Final = 5.0
+OLDEST_BROKER: Final = (3, 10)
+OLDEST_STATE: Final = (7, 0)
+
+
+async def broker_version(settings: Settings) -> Finding:
+    """RabbitMQ says its version to whoever connects."""
+    name = "broker_version"
+    try:
+        async with asyncio.timeout(PATIENCE):
+            connection = await aiormq.connect(settings.broker_urls[0])
+            said: Mapping[str, Any] = connection.server_properties
+            await connection.close()
+    except (aiormq.exceptions.AMQPError, OSError, TimeoutError) as refusal:
+        return not_seen(name, f"{type(refusal).__name__}")
+    version = said.get("version", b"")
+    text = version.decode() if isinstance(version, bytes) else str(version)
+    return judge_version(name, "RabbitMQ", text, OLDEST_BROKER)
+
+
+def judge_version(name: str, server: str, version: str, oldest: tuple[int, int]) -> Finding:
+    found = re.match(r"(\d+)\.(\d+)", version)
+    if found is None:
+        return not_seen(name, f"{server} does not say its version")
+    if (int(found[1]), int(found[2])) < oldest:
+        needed = ".".join(map(str, oldest))
+        return error(name, f"{server} {version} is too old.", f"Upgrade to {server} {needed} or later.")
+    return ok(name, f"{server} {version}")
+
+
+@dataclass(frozen=True, slots=True)
+class StateFacts:
+    """What Redis says about itself; an empty mapping where this user may not ask."""
+
+    server: Mapping[str, Any]
+    persistence: Mapping[str, Any]
+    config: Mapping[str, str]
+
+
+async def state_checks(settings: Settings) -> list[Finding]:
+    """`state_version`, `persistence` and `eviction`."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            facts = await _ask(str(settings.state_url))
+    except (RedisError, OSError, TimeoutError, ValueError) as refusal:
+        why = type(refusal).__name__
+        return [not_seen(name, why) for name in ("state_version", "persistence", "eviction")]
+    version = str(facts.server.get("redis_version", ""))
+    return [
+        judge_version("state_version", "Redis", version, OLDEST_STATE),
+        judge_persistence(facts, settings.durability),
+        judge_eviction(facts.config),
+    ]
+
+
+async def _ask(url: str) -> StateFacts:
+    # Any: the library's own annotations are incomplete here.
+    make: Any = Redis
+    client = make.from_url(url, socket_timeout=PATIENCE, decode_responses=True)
+    try:
+        return StateFacts(
+            server=await _mapping(client.info("server")),
+            persistence=await _mapping(client.info("persistence")),
+            config=await _mapping(client.config_get("append*", "save", "maxmemory-policy")),
+        )
+    finally:
+        await client.aclose()
+
+
+async def _mapping(asked: Any) -> dict[str, Any]:
+    try:
+        return dict(await asked)
+    except RedisError:
+        return {}  # this user may not ask; the check says so
+
+
+def judge_persistence(facts: StateFacts, durability: str) -> Finding:
+    """What a crash can take back, in words."""
+    name, config = "persistence", facts.config
+    if "appendonly" not in config:
+        return not_seen(name, "this user may not read Redis's configuration")
+    if facts.persistence.get("aof_last_write_status", "ok") != "ok":
+        return error(name, "Redis cannot write its append-only file.", "Look at its log and its disk.")
+    remedy = "Set `appendonly yes` and `appendfsync everysec` (or `always`) in redis.conf."
+    if config["appendonly"] != "yes":
+        if not config.get("save"):
+            return error(name, "Redis keeps nothing on disk: a restart loses every run.", remedy)
+        return error(name, "Redis only takes snapshots: a crash loses all since the last one.", remedy)
+    policy = config.get("appendfsync", "")
+    if durability == "strict" and policy != "always":
+        return error(
+            name, f"PAVANE_DURABILITY=strict, but appendfsync is {policy}.", "Set `appendfsync always`."
+        )
+    if policy == "always":
+        return ok(name, "Redis writes every commit to disk before it answers.")
+    if policy == "everysec":
+        return ok(
+            name, "A power cut can take back the last second, two on a busy disk (appendfsync everysec)."
+        )
+    return warning(name, "A power cut can take back about half a minute (appendfsync no).", remedy)
+
+
+def judge_eviction(config: Mapping[str, str]) -> Finding:
+    policy = config.get("maxmemory-policy")
+    if policy is None:
+        return not_seen("eviction", "this user may not read Redis's configuration")
+    if policy == "noeviction":
+        return ok("eviction", "Redis throws nothing away (noeviction).")
+    return error(
+        "eviction",
+        f"maxmemory-policy is {policy}: a full Redis throws away records of living runs.",
+        "Run `redis-cli CONFIG SET maxmemory-policy noeviction`, and set it in redis.conf.",
+    )

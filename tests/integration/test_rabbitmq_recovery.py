@@ -125,6 +125,23 @@ async def test_a_queue_of_somebody_elses_is_waited_for(
     await consuming.close()
 
 
+async def test_what_is_delayed_for_a_queue_that_is_gone_is_parked_and_holds_up_nobody(
+    rabbit: RabbitServer, broker: RabbitMQBroker, namespace: str
+) -> None:
+    stage = await Stage.build(broker, namespace)
+    inbox = Inbox()
+    await broker.consume(stage.first, prefetch=1, receive=inbox.receive)
+    await administer(rabbit.url, lambda channel: channel.queue_delete(stage.undo))
+    for _ in range(50):  # more than the 32 that RabbitMQ has in hand per queue while it dead-letters
+        await broker.publish(Message(b"for nobody", {"run": "r"}), ToQueue(stage.undo, 250))
+    await broker.publish(Message(b"for somebody"), ToQueue(stage.first, 250))
+    await inbox.holds(1)
+    await stage.until_ready(stage.topology.names.parked, 50)
+    parked = await broker.get(stage.topology.names.parked)
+    assert parked is not None
+    assert (parked.message.body, dict(parked.message.headers)) == (b"for nobody", {"run": "r"})
+
+
 async def test_a_deleted_exchange_is_declared_again(
     rabbit: RabbitServer, broker: RabbitMQBroker, namespace: str
 ) -> None:

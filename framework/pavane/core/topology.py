@@ -12,6 +12,7 @@ Names (`ns` is the namespace):
     ns.jobs          direct  routing key = queue name
     ns.dlx           direct  routing key = queue name
     ns.delay.00-15   topic   the wheel's levels; ns.delay.out its last hop
+    ns.delay.lost    fanout  to ns.parked, what leaves the wheel for a queue that is gone
     ns.initialised   fanout  exists once an epoch was written into the state store
 """
 

@@ -68,6 +68,7 @@ class ToSubscribers:
 class ToQueue:
     """To one queue, by its full name, after `delay` milliseconds (rounded up to 250 ms).
 
+    With a delay it may go unnoticed that the queue does not exist; the message is then parked, not lost.
     A delay longer than the wheel's longest (`core.topology.LONGEST_DELAY`) is cut to it: the receiver's
     `begin` answers *not yet* and sends the job round again.
     """

@@ -17,8 +17,8 @@ What is relied on, and what is not:
 - A message is ours until the broker has confirmed it, and the broker's until it was acknowledged. A lost
   confirm means publishing again, a lost acknowledgement means a redelivery; both are duplicates, which the
   receiver knows by the event's id.
-- Nothing is published to the default exchange, no exchange has an alternate one (it would silence
-  `mandatory`), nothing expires but on the wheel.
+- Nothing is published to the default exchange, no exchange that we publish to has an alternate one (it would
+  silence `mandatory`), nothing expires but on the wheel.
 - Attempts are not counted here. The broker's delivery count only bounds what never gets to count itself.
 """
 

@@ -115,6 +115,7 @@ class _Channel:
                 exchange_type=asset.type,
                 passive=passive,
                 durable=True,
+                arguments={"alternate-exchange": asset.alternate} if asset.alternate else None,
                 timeout=REPLY_TIMEOUT,
             )
 

@@ -18,6 +18,11 @@ and the target queue as a seventeenth word (its dots replaced: the word count mu
 
 The exchange of a level sends a message whose bit is set to the level's queue and others on to the next
 level; the queue dead-letters to the next level. A message so passes only the queues whose bit is set.
+
+The wheel's last hop is the one exchange here with an alternate. At-least-once dead-lettering keeps a message
+whose target is gone and has 32 of them in hand at most: 40 retries of a worker whose queue was deleted held up
+every delay of the namespace (measured on 3.10.8). So such messages go on to `parked`. Nobody publishes there
+with `mandatory`, which an alternate exchange would silence; on the others there is none for that reason.
 """
 
 from __future__ import annotations
@@ -58,6 +63,7 @@ class Exchange:
 
     name: str
     type: Literal["topic", "direct", "fanout"]
+    alternate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +103,14 @@ def declarations(topology: Topology) -> Declarations:
         Exchange(names.exchange("events"), "topic"),
         Exchange(names.exchange("jobs"), "direct"),
         Exchange(names.exchange("dlx"), "direct"),
-        Exchange(names.exchange("delay.out"), "topic"),
+        Exchange(names.exchange("delay.lost"), "fanout"),
+        Exchange(names.exchange("delay.out"), "topic", alternate=names.exchange("delay.lost")),
     ]
     queues = [Queue(names.parked, _arguments(delivery_limit=PARKED_LIMIT))]
-    bindings = [Binding(names.exchange("dlx"), names.parked, names.parked)]
+    bindings = [
+        Binding(names.exchange("dlx"), names.parked, names.parked),
+        Binding(names.exchange("delay.lost"), "", names.parked),
+    ]
     for level in range(LEVELS):
         exchanges.append(Exchange(_level(names, level), "topic"))
         queues.append(_level_queue(names, level))

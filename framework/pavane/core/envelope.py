@@ -40,6 +40,7 @@ _PREFIXES: Final = ("cloudEvents_", "cloudEvents:", "ce-")
 _ID: Final = re.compile(r"[A-Za-z0-9._:/@+=-]{1,256}")
 _STEP: Final = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+:[A-Za-z0-9._:/@+=-]{1,256}")
 _PRINTABLE: Final = re.compile(r"[\x20-\x7e]{1,512}")
+_BAGGAGE: Final = re.compile(r"[\x20-\x7e]{1,8192}")
 _LARGEST_NUMBER: Final = 2**31
 
 
@@ -164,7 +165,7 @@ def read(headers: Mapping[str, object], body: bytes, content_type: str | None) -
             producer=text(headers, "source", cloud=True),
             causation=text(headers, "causationid"),
             hops=number(headers, HOPS, default=0),
-            trace=(text(headers, TRACE[0]), text(headers, TRACE[1]), text(headers, TRACE[2])),
+            trace=(text(headers, TRACE[0]), text(headers, TRACE[1]), text(headers, TRACE[2], _BAGGAGE)),
         ),
         run=run,
         generation=number(headers, GENERATION, default=0),
@@ -174,14 +175,16 @@ def read(headers: Mapping[str, object], body: bytes, content_type: str | None) -
     )
 
 
-def text(headers: Mapping[str, object], name: str, *, cloud: bool = False) -> str:
+def text(
+    headers: Mapping[str, object], name: str, allowed: re.Pattern[str] = _PRINTABLE, *, cloud: bool = False
+) -> str:
     """A header as printable ASCII text; empty if it is absent or anything else."""
     value = (
         next((headers[p + name] for p in _PREFIXES if p + name in headers), None)
         if cloud
         else headers.get(name)
     )
-    return value if isinstance(value, str) and _PRINTABLE.fullmatch(value) else ""
+    return value if isinstance(value, str) and allowed.fullmatch(value) else ""
 
 
 def number(headers: Mapping[str, object], name: str, *, default: int, largest: int = _LARGEST_NUMBER) -> int:

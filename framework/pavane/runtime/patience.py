@@ -11,11 +11,16 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import TypeVar
 
-from pavane.errors import InfrastructureError, Overloaded
+from pavane.errors import BrokerUnavailable, Overloaded, StateLost, StateUnavailable
 from pavane.ports.broker import Unroutable
 from pavane.ports.clock import Clock
 
 T = TypeVar("T")
+
+AWAY = (BrokerUnavailable, StateUnavailable, StateLost)
+"""A server that is not there, or must not be used. Anything else it says concerns one call, and is raised."""
+
+NOT_TAKEN = (Unroutable, Overloaded)
 
 FIRST_PAUSE = 50
 LONGEST_PAUSE = 2_000
@@ -46,8 +51,8 @@ class Patience:
         while True:
             try:
                 answer = await call()
-            except (InfrastructureError, Unroutable) as error:
-                if not routable and isinstance(error, (Unroutable, Overloaded)):
+            except (*AWAY, *NOT_TAKEN) as error:
+                if not routable and isinstance(error, NOT_TAKEN):
                     raise
                 self._noticed(what, error)
                 await self._clock.sleep(int(pause * self._random.uniform(0.5, 1.5)))

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from random import Random, SystemRandom
@@ -27,14 +27,14 @@ from pavane.ports.store import Registration, Store
 from pavane.runtime.catalog import Catalog
 from pavane.runtime.clock import SystemClock
 from pavane.runtime.crash_points import Passed, from_environment
-from pavane.runtime.crew import Crew
+from pavane.runtime.crew import Crew, process_name
 from pavane.runtime.outbox import Outbox
 from pavane.runtime.patience import Patience
-from pavane.runtime.process import Process
+from pavane.runtime.process import Lifespan, Process
 from pavane.runtime.signals import stop_signals
 from pavane.runtime.subscriptions import Subscriptions
 from pavane.runtime.topology import apply, check_memory
-from pavane.runtime.watchdog import Watchdog
+from pavane.runtime.watchdog import Watch, Watchdog
 from pavane.settings import Settings
 
 log = logging.getLogger("pavane")
@@ -220,12 +220,24 @@ class App:
         random: Random | None = None,
         passed: Passed | None = None,
         nonce: str | None = None,
+        host: str | None = None,
+        workers: Sequence[WorkerDefinition] | None = None,
+        lifespans: Mapping[str, Lifespan] | None = None,
+        watchdog: Watch | None = None,
     ) -> Process:
-        """The workers of one process over a store and a broker that are open."""
+        """The workers of one process over a store and a broker that are open.
+
+        Args:
+            only, alone: as for `Process`.
+            random, nonce, host: where its chances, its begin-ids and its name come from.
+            passed: called at every crash point.
+            workers, lifespans: instead of the services' own.
+            watchdog: who is told that handlers run; `None`: a thread that watches this event loop.
+        """
         random = random or SystemRandom()
         patience = Patience(clock, random)
         subscriptions = Subscriptions(store, clock)
-        catalog = self.catalog(settings)
+        catalog = Catalog(workers or self.workers, self.workflows, settings)
         crew = Crew(
             settings=settings,
             store=store,
@@ -236,12 +248,14 @@ class App:
             subscriptions=subscriptions,
             patience=patience,
             outbox=Outbox(store, broker, subscriptions, catalog.names, patience),
-            watchdog=Watchdog(asyncio.get_running_loop()),
+            watchdog=watchdog or Watchdog(asyncio.get_running_loop()),
             passed=passed or from_environment(),
+            host=host or process_name(),
         )
         if nonce is not None:
             crew.nonce = nonce
-        lifespans = {service.name: service.lifespan for service in self.services}
+        if lifespans is None:
+            lifespans = {service.name: service.lifespan for service in self.services}
         return Process(crew, lifespans, self.registrations(settings), only=only, alone=alone)
 
 

@@ -76,7 +76,12 @@ class Attempt:
         return "shutdown" if self._crew.stopping else None
 
     async def report(self, progress: float | None, note: str | None) -> None:
-        """What `ctx.heartbeat` does: renew, with what there is to tell. An outage is not the handler's failure."""
+        """What `ctx.heartbeat` does: renew, with what there is to tell. An outage is not the handler's failure.
+
+        A handler that is being cut short keeps no lease any more by telling how far it is.
+        """
+        if self._cut:
+            return
         try:
             await self._renew(-1.0 if progress is None else progress, note or "")
         except InfrastructureError as error:

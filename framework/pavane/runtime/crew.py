@@ -19,7 +19,7 @@ from pavane.runtime.isolation import Isolation
 from pavane.runtime.outbox import Outbox
 from pavane.runtime.patience import Patience
 from pavane.runtime.subscriptions import Subscriptions
-from pavane.runtime.watchdog import Watchdog
+from pavane.runtime.watchdog import Watch
 from pavane.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Crew:
     subscriptions: Subscriptions
     patience: Patience
     outbox: Outbox
-    watchdog: Watchdog
+    watchdog: Watch
     isolation: Isolation = field(default_factory=Isolation)
     passed: Passed = pass_by
     host: str = field(default_factory=process_name)

@@ -22,6 +22,7 @@ from pavane.core.answers import (
     UnknownRun,
 )
 from pavane.core.calls import Commit, CommitUndo, Release, Verdict
+from pavane.core.record import JobKind
 from pavane.errors import MessageError, TooLarge, Undecodable, UsageError
 from pavane.model.definition import WorkerDefinition
 from pavane.model.intentions import Intentions
@@ -42,12 +43,14 @@ class Jobs:
         self._worker = worker
         self._resources = resources
         self._threads = threads
+        self._undo_queue = crew.catalog.names.undo_queue(worker.service, worker.name)
         self._declared = frozenset(event.event_name for event in worker.emits)
 
     async def settle(self, delivery: Delivery) -> None:
         """Bring one delivery to its end; one that cannot be settled any more comes back."""
         crew, worker = self._crew, self._worker
-        crew.passed("receive", worker.full_name, "step")
+        kind: JobKind = "undo" if delivery.queue == self._undo_queue else "step"
+        crew.passed("receive", worker.full_name, kind)
         read = None
         try:
             read = self._read(delivery)

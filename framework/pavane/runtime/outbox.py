@@ -77,6 +77,16 @@ class Outbox:
         """Mark a retry copy or a letter."""
         return self.mark(Mark(record=record, copies=(copy,)))
 
+    @property
+    def busy(self) -> bool:
+        """Whether marks are on their way."""
+        return bool(self._marks)
+
+    def kill(self) -> None:
+        """Drop the marks that are on their way."""
+        for task in self._marks:
+            task.cancel()
+
     async def drain(self) -> None:
         """Wait for the marks that are on their way."""
         while self._marks:

@@ -54,6 +54,7 @@ class Process:
         alone: no other process shares broker and store.
         """
         self._crew = crew
+        self._alone = alone
         self._registrations = registrations
         self._workers = [w for w in crew.catalog.workers.values() if not only or w.full_name in only]
         self._resources = {
@@ -74,6 +75,11 @@ class Process:
         return bool(self.consumers) and all(consumer.ready for consumer in self.consumers)
 
     @property
+    def busy(self) -> bool:
+        """Whether its relay or its marks have anything to do now; `jobs` are counted for themselves."""
+        return self.relay.busy or self._crew.outbox.busy
+
+    @property
     def jobs(self) -> frozenset[asyncio.Task[None]]:
         """Deliveries that are being settled now."""
         return frozenset(task for consumer in self.consumers for task in consumer.tasks)
@@ -84,7 +90,8 @@ class Process:
         for registration in self._registrations:
             await crew.patience.insist("state", lambda one=registration: crew.store.register(one))  # type: ignore[misc]
         await crew.patience.insist("state", crew.subscriptions.refresh)
-        self._start(crew.subscriptions.keep_fresh())
+        if not self._alone:
+            self._start(crew.subscriptions.keep_fresh())
         self._start(self.relay.run())
         await asyncio.gather(*(self._start_service(service) for service in self._resources))
 
@@ -132,6 +139,20 @@ class Process:
         self.consumers.clear()
         for resources in self._resources.values():
             await resources.close()
+        crew.watchdog.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def kill(self) -> None:
+        """End at once, as SIGKILL ends a process: nothing is finished, given back, written or closed.
+
+        Handlers are cancelled, because a task cannot be taken away; what they do then is told to nobody.
+        """
+        crew = self._crew
+        crew.stopping = True
+        for task in (*self._background, *self.jobs):
+            task.cancel()
+        self.relay.kill()
+        crew.outbox.kill()
         crew.watchdog.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
 

@@ -40,6 +40,7 @@ class Relay:
         self._alarm: Alarm | None = None
         self._alarm_at = 0
         self._ring = asyncio.Event()
+        self._looking = False
         self._working: set[asyncio.Task[None]] = set()
         crew.store.on_due(self._want)
 
@@ -63,14 +64,16 @@ class Relay:
             await self._ring.wait()
             self._ring.clear()
             self._alarm_at = 0
+            self._looking = True
             try:
                 await self._claim()
                 await self._tick_due()
+                self._sleep()
             except InfrastructureError as error:
                 log.debug("the relay waits: %s", error)
                 self._set_alarm(self._crew.clock.now() + POLL_EVERY)
-                continue
-            self._sleep()
+            finally:
+                self._looking = False
 
     def _sleep(self) -> None:
         times = list(self._due.values())
@@ -101,8 +104,12 @@ class Relay:
         await asyncio.gather(*(self._tick(shard) for shard, at in list(self._due.items()) if at <= now))
 
     async def _tick(self, shard: int) -> None:
-        del self._due[shard]
-        tick = await self._crew.store.tick(shard, subscribed=self._crew.subscriptions.framework)
+        at = self._due.pop(shard)
+        try:
+            tick = await self._crew.store.tick(shard, subscribed=self._crew.subscriptions.framework)
+        except InfrastructureError:
+            self._due.setdefault(shard, at)  # still due when the store answers again
+            raise
         if tick.next_due:
             # The store's clock may differ from this one's: only the difference of its times is used.
             self._want(shard, self._crew.clock.now() + max(0, tick.next_due - tick.now))
@@ -128,14 +135,18 @@ class Relay:
     @property
     def busy(self) -> bool:
         """Whether it is publishing, or about to look at a shard."""
-        return bool(self._working) or self._ring.is_set()
+        return bool(self._working) or self._looking or self._ring.is_set()
 
-    async def close(self) -> None:
-        """Let go of the shards, so that others need not wait for the locks to run out."""
+    def kill(self) -> None:
+        """End its work at once, without a word to anybody."""
         if self._alarm is not None:
             self._alarm.cancel()
         for task in self._working:
             task.cancel()
+
+    async def close(self) -> None:
+        """Let go of the shards, so that others need not wait for the locks to run out."""
+        self.kill()
         await asyncio.gather(*self._working, return_exceptions=True)
         if not self._alone:
             await asyncio.gather(

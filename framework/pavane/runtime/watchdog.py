@@ -11,11 +11,24 @@ import logging
 import sys
 import threading
 import traceback
+from typing import Protocol
 
 PATIENCE = 5.0
 """Seconds after which a loop that does not answer counts as blocked."""
 
 log = logging.getLogger("pavane")
+
+
+class Watch(Protocol):
+    """Whom attempts tell that a handler runs."""
+
+    def handler_started(self) -> None: ...
+
+    def handler_ended(self) -> None: ...
+
+    def stop(self) -> None:
+        """Watch no more. Idempotent."""
+        ...
 
 
 class Watchdog:

@@ -2,11 +2,11 @@
 
 Its events say what its handlers are to do: `ask` maps a worker's name (`undo_<name>` for its undo) to one of
 
-    fail:2      raise on the first two attempts          exit:3   end the process on the first three
-    sleep:6     take six seconds                         block:12 take twelve, without letting the loop run
-    finish:6    sleep, and return although cancelled     stubborn ignore every cancellation for 20 s
-    hang        never end                                quit     raise SystemExit
-    wrong       return an event that is not declared     break    return the failing event (`third` only)
+    fail:2      raise on the first two attempts          exit:3     end the process on the first three
+    sleep:6     take six seconds                         block:12   take twelve, without letting the loop run
+    finish:6    sleep, and return although cancelled     stubborn:8 ignore cancellation for 8 s (first attempt)
+    hang        never end                                quit:1     raise SystemExit on the first attempt
+    wrong:1     return an undeclared event on the first  break      return the failing event (`third` only)
 """
 
 from __future__ import annotations
@@ -82,13 +82,13 @@ async def obey(ctx: Context[None] | UndoContext[None], name: str, event: Asking)
             time.sleep(number)  # noqa: ASYNC251 - this is the mistake that the watchdog finds
         case "finish":
             await finish_anyway(number)
-        case "stubborn":
-            await ignore_cancellation(20.0)
+        case "stubborn" if ctx.attempt == 1:
+            await ignore_cancellation(number)
         case "hang":
             await asyncio.Event().wait()
-        case "quit":
+        case "quit" if ctx.attempt <= number:
             sys.exit(3)
-        case "wrong":
+        case "wrong" if ctx.attempt <= number:
             return Ponged(key=event.key)
         case "break":
             return Broken(key=event.key, ask=event.ask)
@@ -159,7 +159,7 @@ def define() -> None:
     quick(line.queue_worker("second")).compensate_with(undo_second, retry=policy).timeout(30).handler(second)
     quick(line.queue_worker("third")).on_exhausted(give_up).timeout(30).handler(third)
     quick(line.queue_worker("told")).handler(told)
-    quick(loose.queue_worker("pong")).timeout(3).handler(pong)
+    quick(loose.queue_worker("pong")).timeout(1).handler(pong)
     quick(loose.queue_worker("heard")).handler(heard)
 
 

@@ -29,17 +29,24 @@ def plays(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, Future[Played]]]:
     """Cases by name, being played in a thread of their own; only those whose tests were chosen."""
-    chosen: dict[str, Case] = {
-        item.callspec.params["case"].name: item.callspec.params["case"]
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.module is request.module and hasattr(item, "callspec")
-    }
-    futures: dict[str, Future[Played]] = {name: Future() for name in chosen}
+    chosen = chosen_cases(request)
+    futures: dict[str, Future[Played]] = {case.name: Future() for case in chosen}
     folder = tmp_path_factory.mktemp("ledgers")
-    player = Player(list(chosen.values()), futures, rabbit.url, redis_server.url, folder)
+    player = Player(chosen, futures, rabbit.url, redis_server.url, folder)
     player.start()
     yield futures
     player.finish()
+
+
+def chosen_cases(request: pytest.FixtureRequest) -> list[Case]:
+    """The cases of those tests of this module that are to run."""
+    cases: list[Case] = []
+    for item in request.session.items:
+        if isinstance(item, pytest.Function) and item.module is request.module and hasattr(item, "callspec"):
+            case = item.callspec.params["case"]
+            assert isinstance(case, Case)
+            cases.append(case)
+    return cases
 
 
 class Player(threading.Thread):

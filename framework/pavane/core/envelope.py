@@ -23,6 +23,9 @@ CONTENT_TYPE: Final = "application/json"
 LARGEST_HEADERS: Final = 16_384
 """Bytes of all header names and values together."""
 
+LARGEST_OF_A_LETTER: Final = 98_304
+"""Bytes of a letter's headers. They travel in one frame of 128 KiB at most; what does not fit is in the index."""
+
 RUN: Final = "pavane-run"
 VERSION: Final = "pavane-version"
 HOPS: Final = "pavane-hops"
@@ -120,14 +123,17 @@ def copy_headers(headers: Mapping[str, HeaderValue], generation: int) -> dict[st
 def letter_headers(
     headers: Mapping[str, HeaderValue], *, letter: str, reason: str, worker: str, step: str, generation: int
 ) -> dict[str, HeaderValue]:
-    """Headers of a dead letter: the delivery's own, and what finds its row again."""
-    return {
-        **copy_headers(headers, generation),
-        LETTER: letter,
-        REASON: reason,
-        WORKER: worker,
-        STEP: step,
-    }
+    """Headers of a dead letter: the delivery's own, the longest left out if they are too many, and what finds
+    its row again."""
+    kept = copy_headers(headers, generation)
+    sizes = {name: len(name.encode()) + len(str(value).encode()) + 8 for name, value in kept.items()}
+    excess = sum(sizes.values()) - LARGEST_OF_A_LETTER
+    for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
+        if excess <= 0:
+            break
+        excess -= sizes[name]
+        del kept[name]
+    return {**kept, LETTER: letter, REASON: reason, WORKER: worker, STEP: step}
 
 
 def read(headers: Mapping[str, object], body: bytes, content_type: str | None) -> Envelope:
@@ -149,8 +155,13 @@ def read(headers: Mapping[str, object], body: bytes, content_type: str | None) -
     if not _ID.fullmatch(event_id):
         raise Undecodable(f"Header cloudEvents_id: {event_id!a:.80} is no event id.")
     run = text(headers, RUN)
-    if run and split_run(run) is None:
-        raise Undecodable(f"Header {RUN}: {run!a:.80} is no run.", remedy="It is <workflow>:<run id>.")
+    # Not as if it were absent: the event would be taken for one that belongs to no run.
+    if headers.get(RUN, "") != "" and split_run(run) is None:
+        raise Undecodable(
+            f"Header {RUN}: {str(headers[RUN])!a:.80} is no run.", remedy="It is <workflow>:<run id>."
+        )
+    if headers.get(VERSION, 1) != 1 and number(headers, VERSION, default=-1) < 1:
+        raise Undecodable(f"Header {VERSION}: {str(headers[VERSION])!a:.80} is no version.")
     undo = text(headers, KIND) == "undo"
     step = text(headers, STEP)
     if undo and (not run or not _STEP.fullmatch(step)):

@@ -44,7 +44,7 @@ class Message:
     """One message as it travels.
 
     Attributes:
-        body: the payload, opaque to the broker; at most `settings.max_body` bytes.
+        body: the payload, opaque to the broker; an event's has at most `settings.max_body` bytes.
         headers: flat scalars; no name starts with `x-`.
         content_type: MIME type of the body.
         user: the broker user that published it, as the broker vouches for it; `None` on
@@ -207,7 +207,8 @@ class Broker(Protocol):
         Raises:
             Unroutable: no queue takes it.
             Overloaded: the queue refuses it (full).
-            TooLarge: the body is over the limit.
+            TooLarge: an event over the limit. Letters and copies are taken whatever their size: what a
+                stranger has sent must be possible to set aside.
             BrokerUnavailable: no confirm within `settings.publish_timeout`.
         """
         ...

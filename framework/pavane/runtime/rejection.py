@@ -10,7 +10,7 @@ from pavane.core.answers import Committed, Dead, PutBack, RejectAnswer, Stale, U
 from pavane.core.calls import Reject, Verdict
 from pavane.core.envelope import Envelope
 from pavane.core.record import JobKind, Letter
-from pavane.errors import PavaneError
+from pavane.errors import PavaneError, Undecodable
 from pavane.errors import UnknownRun as UnknownRunError
 from pavane.model.definition import WorkerDefinition
 from pavane.ports.broker import Delivery
@@ -74,6 +74,7 @@ async def reject(
 ) -> RejectAnswer:
     """Record the letter; the store answers what to do with the delivery."""
     event = envelope.event if envelope else None
+    unreadable = event is None or isinstance(error, Undecodable)
     letter = Letter(
         id=identity.letter_id(record, step, kind),
         kind="message",
@@ -85,7 +86,7 @@ async def reject(
         error_type=type(error).__name__,
         fingerprint=fingerprint(worker.full_name, error.code, ""),
         headers=tuple(sorted((name, str(value)) for name, value in delivery.message.headers.items())),
-        raw="" if event else base64.b64encode(delivery.message.body[: crew.settings.max_body]).decode(),
+        raw=base64.b64encode(delivery.message.body[: crew.settings.max_body]).decode() if unreadable else "",
     )
     call = Reject(
         record=record,

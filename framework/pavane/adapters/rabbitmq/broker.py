@@ -38,7 +38,7 @@ class RabbitMQBroker:
         namespace: prefix of every queue and exchange.
         heartbeat: seconds between signs of life; a frozen peer is noticed within three of them.
         publish_timeout: seconds until a publish that was not confirmed is given up.
-        max_body: bytes of the longest body that is published.
+        max_body: bytes of the longest body of an event.
         name: of the connections, for the broker's own tools.
     """
 

@@ -15,8 +15,11 @@ from pavane.errors import TooLarge
 from pavane.ports.broker import HeaderValue, Message
 
 MAX_HEADERS = 16 * 1024
-"""Bytes of all headers together. They travel in one frame, and one past the broker's frame size (128 KiB)
-ends the connection with everything in flight on it."""
+"""Bytes of all headers of an event."""
+
+MAX_HEADERS_OF_COPIES = 120 * 1024
+"""Of a letter or a copy, which pass on what somebody else has sent. Headers travel in one frame, and one past the
+broker's frame size (128 KiB) ends the connection with everything in flight on it."""
 
 _FLAGS = struct.Struct(">H")
 _LENGTH = struct.Struct(">I")
@@ -37,19 +40,22 @@ class Properties:
             those are the broker's own.
         message_id: unique per publish: returned messages are matched by it.
         user: the connection's user, which the broker checks; `None` leaves it out.
+        max_headers: bytes of all headers together.
 
     Raises:
-        TooLarge: headers over `MAX_HEADERS`.
+        TooLarge: headers over `max_headers`.
         ValueError: a name over 255 bytes, an integer over 64 bits, or a float that is no number (over which
             RabbitMQ drops the connection).
     """
 
     __slots__ = ("_bytes", "message_id")
 
-    def __init__(self, message: Message, *, message_id: str, user: str | None) -> None:
+    def __init__(
+        self, message: Message, *, message_id: str, user: str | None, max_headers: int = MAX_HEADERS
+    ) -> None:
         self.message_id = message_id
         flags = _HEADERS | _DELIVERY_MODE | _MESSAGE_ID
-        parts = [_table(message.headers), _PERSISTENT, _fresh(message_id)]
+        parts = [_table(message.headers, max_headers), _PERSISTENT, _fresh(message_id)]
         if message.content_type is not None:
             flags |= _CONTENT_TYPE
             parts.insert(0, _short(message.content_type))
@@ -62,15 +68,15 @@ class Properties:
         return self._bytes
 
 
-def _table(headers: Mapping[str, HeaderValue]) -> bytes:
+def _table(headers: Mapping[str, HeaderValue], most: int) -> bytes:
     parts = [b""]
     for name, value in headers.items():
         if not name.startswith("x-"):
             parts.append(_short(name))
             parts.append(_value(name, value))
     content = b"".join(parts)
-    if len(content) > MAX_HEADERS:
-        raise TooLarge(f"headers of {len(content)} bytes, the limit is {MAX_HEADERS}")
+    if len(content) > most:
+        raise TooLarge(f"headers of {len(content)} bytes, the limit is {most}")
     return _LENGTH.pack(len(content)) + content
 
 

@@ -14,7 +14,7 @@ from aiormq.exceptions import ChannelNotFoundEntity, DeliveryError, PublishError
 
 from pavane.adapters.rabbitmq.border import border
 from pavane.adapters.rabbitmq.connection import Link
-from pavane.adapters.rabbitmq.encode import Properties
+from pavane.adapters.rabbitmq.encode import MAX_HEADERS, MAX_HEADERS_OF_COPIES, Properties
 from pavane.adapters.rabbitmq.topology import delay_route
 from pavane.core.topology import Names
 from pavane.errors import BrokerUnavailable, Overloaded, TooLarge
@@ -44,7 +44,8 @@ class Publisher:
         link: the connection.
         names: names of the namespace.
         timeout: seconds until a publish without confirm is given up, waiting for the connection included.
-        max_body: bytes of the longest body.
+        max_body: bytes of an event's longest body. Letters and copies are what somebody else has sent: they
+            are passed on whatever their size, or they could not be set aside.
         missing: called when an exchange does not exist.
     """
 
@@ -65,9 +66,15 @@ class Publisher:
 
     async def publish(self, message: Message, to: Address) -> None:
         """See `pavane.ports.broker.Broker.publish`."""
-        if len(message.body) > self._max_body:
+        is_event = isinstance(to, ToSubscribers)
+        if is_event and len(message.body) > self._max_body:
             raise TooLarge(f"body of {len(message.body)} bytes, the limit is {self._max_body}")
-        properties = Properties(message, message_id=next(self._message_ids), user=self._link.user)
+        properties = Properties(
+            message,
+            message_id=next(self._message_ids),
+            user=self._link.user,
+            max_headers=MAX_HEADERS if is_event else MAX_HEADERS_OF_COPIES,
+        )
         try:
             async with asyncio.timeout(self._timeout), self._window:
                 await self._send(message.body, properties, to)

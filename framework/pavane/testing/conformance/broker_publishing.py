@@ -121,6 +121,21 @@ class Publishing(BrokerSuite):
             await stage.emit(b"x" * (self.max_body + 1))
         await stage.until_ready(stage.first, 1)
 
+    async def test_letters_and_copies_of_what_somebody_else_sent_have_no_limit(self, broker: Broker) -> None:
+        stage = await Stage.build(broker, self.namespace)
+        inbox = Inbox()
+        stranger = Message(b"x" * (self.max_body + 1), {"long": "x" * 100_000})
+        await broker.publish(stranger, ToQueue(stage.first))
+        await broker.publish(stranger, ToQueue(stage.first, delay=250))
+        await broker.publish(stranger, ToDeadLetters(stage.letters))
+        await broker.consume(stage.first, prefetch=2, receive=inbox.receive)
+        await self.pass_time(250)
+        letter = await broker.get(stage.letters)
+        assert letter is not None
+        letter.ack()
+        for arrived in (*await inbox.holds(2), letter):
+            assert (arrived.message.body, arrived.message.headers) == (stranger.body, stranger.headers)
+
     async def test_many_publishes_at_once_all_arrive_once(self, broker: Broker) -> None:
         stage = await Stage.build(broker, self.namespace)
         inbox = Inbox()
@@ -144,12 +159,14 @@ class Publishing(BrokerSuite):
 
     async def test_a_full_queue_refuses_and_keeps_what_it_has(self, broker: Broker) -> None:
         stage = await Stage.build(broker, self.namespace)
-        outcomes = [await self._publish_letter(stage) for _ in range(10)]
-        refusals = [outcome for outcome in outcomes if outcome is not None]
-        accepted = len(outcomes) - len(refusals)
-        # A quorum queue notices that it is full a message or two late.
-        assert 3 <= accepted <= 5
-        assert {refusal.worker for refusal in refusals} == {f"{stage.service}.second"}
+        accepted, refusal = 0, None
+        # A broker may notice a little late that a queue is full; RabbitMQ does.
+        while refusal is None and accepted < 100:
+            refusal = await self._publish_letter(stage)
+            accepted += refusal is None
+        assert refusal is not None
+        assert refusal.worker == f"{stage.service}.second"
+        assert accepted >= 3
         await stage.until_ready(stage.letters, accepted)
 
     async def _publish_letter(self, stage: Stage) -> Overloaded | None:

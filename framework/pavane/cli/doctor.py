@@ -29,7 +29,7 @@ from pavane.cli.work_checks import (
 from pavane.client import Client
 from pavane.client.connection import connect
 from pavane.core.topology import Names, Topology
-from pavane.errors import PavaneError
+from pavane.errors import PavaneError, StateLost
 from pavane.ports.broker import Broker
 from pavane.ports.store import Store
 from pavane.runtime.clock import SystemClock
@@ -116,6 +116,8 @@ async def _one(name: str, possible: bool, check: Callable[[], Awaitable[Finding]
         return not_seen(name, "a server is unreachable")
     try:
         return await check()
+    except StateLost:
+        return not_seen(name, "there is no state, see epoch")
     except PavaneError as refusal:
         return error(name, str(refusal), refusal.remedy or None)
 

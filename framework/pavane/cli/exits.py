@@ -24,7 +24,6 @@ from pavane.errors import (
     RunFailed,
     RunNotFound,
     SettingsError,
-    StateLost,
     StateUnavailable,
     UsageError,
 )
@@ -50,7 +49,6 @@ _CODES: Final[tuple[tuple[type[PavaneError], int], ...]] = (
     (MessageError, USAGE),
     (BrokerUnavailable, UNREACHABLE),
     (StateUnavailable, UNREACHABLE),
-    (StateLost, UNREACHABLE),
     (InfrastructureError, REFUSED),
 )
 

@@ -40,6 +40,17 @@ class JsonLines(logging.Formatter):
         return json.dumps(fields, default=str)
 
 
+def quiet_logs(*, json: bool) -> None:
+    """For a command that answers and ends: only pavane's own warnings, and none beside a JSON answer.
+
+    What the libraries log is said better by the error that follows.
+    """
+    handler = logging.NullHandler() if json else logging.StreamHandler(sys.stderr)
+    handler.setFormatter(TextLines())
+    logging.basicConfig(level=logging.CRITICAL, handlers=[handler], force=True)
+    logging.getLogger("pavane").setLevel(logging.WARNING)
+
+
 def set_up_logs(settings: Settings) -> None:
     """Log to stderr as the settings say."""
     text = settings.log_format == "text" or (settings.log_format is None and sys.stderr.isatty())

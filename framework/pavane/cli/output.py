@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -87,13 +87,14 @@ def duration(seconds: float | None) -> str:
 
 def plain(document: object) -> Any:
     """A document as JSON knows it: models become objects, times ISO 8601."""
-    if isinstance(document, BaseModel):
-        return document.model_dump(mode="json")
-    if isinstance(document, dict):
-        return {str(key): plain(value) for key, value in cast("dict[Any, Any]", document).items()}
-    if isinstance(document, (list, tuple)):
-        return [plain(item) for item in cast("list[Any]", document)]
-    return document
+    given: Any = document
+    if isinstance(given, BaseModel):
+        return given.model_dump(mode="json")
+    if isinstance(given, dict):
+        return {str(key): plain(value) for key, value in given.items()}
+    if isinstance(given, (list, tuple)):
+        return [plain(item) for item in given]
+    return given
 
 
 def to_json(document: object) -> str:
@@ -141,7 +142,7 @@ class Output:
             return
         console = _console(sys.stderr)
         console.print(Text.assemble(("Error: ", "bold red"), clean(message, lines=True)))
-        if remedy:
+        if remedy and remedy not in message:
             console.print(Text(clean(remedy, lines=True)))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.text import Text
 from rich.tree import Tree
 
-from pavane.cli.output import clean, duration, moment, styled
+from pavane.cli.output import clean, duration, moment, styled, to_json
 from pavane.client.run_document import RunDocument, TimerInfo
 from pavane.model.views import Attempt, RunStatus, Step, Waiting
 
@@ -30,12 +30,13 @@ def run_tree(document: RunDocument) -> Tree:
     for reason in run.stalled:
         tree.add(Text.assemble(("stalled ", "bold red"), clean(reason)))
     for waiting in run.waiting_for:
-        tree.add(_waiting(waiting))
+        if waiting.kind != "timer":  # the timers themselves say more
+            tree.add(_waiting(waiting))
     for timer in document.timers:
         tree.add(_timer(timer))
     _add_steps(tree, document.steps)
     if run.data:
-        tree.add(Text(f"data {clean(run.data)}", style="dim"))
+        tree.add(Text(f"data {to_json(run.data)}", style="dim"))
     return tree
 
 
@@ -97,7 +98,7 @@ def _add_undo(leaf: Tree, step: Step) -> None:
     if step.undo is None:
         return
     undo = leaf.add(
-        styled(step.undo.status).append(f"  undo of an outcome {step.undo.outcome}", style="default")
+        styled(step.undo.status).append(f"  by its undo (outcome {step.undo.outcome})", style="default")
     )
     for attempt in step.undo.attempts:
         undo.add(_attempt(attempt))

@@ -1,0 +1,67 @@
+"""A small app for the tests of the command line: `python -m pavane.cli run tests.integration.cli_shop:app`.
+
+Orders are reserved, then confirmed. Item `none` is refused; item `poison` fails while the file that
+`CLI_SHOP_POISON` names exists; item `later` sets a timer.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pavane import App, Context, Event, Reject, Service, UndoContext, Workflow
+
+
+class Placed(Event, name="cli.placed"):
+    order: str
+    item: str = "book"
+
+
+class Reserved(Event, name="cli.reserved"):
+    order: str
+    item: str
+
+
+class Confirmed(Event, name="cli.confirmed"):
+    order: str
+
+
+class Refused(Event, name="cli.refused"):
+    order: str
+
+
+orders = Workflow(
+    "orders",
+    starts_with=Placed,
+    run_id=lambda event: event.order,
+    completes_with=[Confirmed],
+    fails_with=[Refused],
+)
+
+stock = Service("stock")
+mail = Service("mail")
+
+
+async def unreserve(ctx: UndoContext, event: Placed, done: Reserved | None) -> None:
+    """Give back what was reserved."""
+
+
+@(stock.queue_worker("reserve").compensate_with(unreserve))
+async def reserve(ctx: Context, event: Placed) -> Reserved:
+    ctx.data.set(item=event.item)
+    return Reserved(order=event.order, item=event.item)
+
+
+@(mail.queue_worker("confirm").retry(max_attempts=2, initial_delay=0.25, jitter_mode="none"))
+def confirm(ctx: Context, event: Reserved) -> Confirmed | Refused | None:
+    if event.item == "poison" and Path(os.environ["CLI_SHOP_POISON"]).exists():
+        raise Reject("poisoned \x1b[31m")
+    if event.item == "none":
+        return Refused(order=event.order)
+    if event.item == "later":
+        ctx.after(3600, Confirmed(order=event.order), key="confirm")
+        return None
+    return Confirmed(order=event.order)
+
+
+app = App(services=[stock, mail], workflows=[orders])

@@ -76,8 +76,8 @@ class Process:
 
     @property
     def busy(self) -> bool:
-        """Whether its relay or its marks have anything to do now; `jobs` are counted for themselves."""
-        return self.relay.busy or self._crew.outbox.busy
+        """Whether a job, its relay or a mark has begun and not ended, be it that it waits for a server."""
+        return self.relay.busy or self._crew.outbox.busy or any(one.tasks for one in self.consumers)
 
     @property
     def jobs(self) -> frozenset[asyncio.Task[None]]:
@@ -161,6 +161,7 @@ class Process:
         jobs = self.jobs
         if not jobs:
             return
+        log.info("stopping: %d running jobs have %g s to end", len(jobs), grace)
         _, left = await asyncio.wait(jobs, timeout=grace)
         for attempt in list(self._crew.attempts):
             attempt.cut("shutdown")

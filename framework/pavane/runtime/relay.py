@@ -101,7 +101,11 @@ class Relay:
 
     async def _tick_due(self) -> None:
         now = self._crew.clock.now()
-        await asyncio.gather(*(self._tick(shard) for shard, at in list(self._due.items()) if at <= now))
+        due = [shard for shard, at in self._due.items() if at <= now]
+        if len(due) == 1:
+            await self._tick(due[0])
+        elif due:
+            await asyncio.gather(*(self._tick(shard) for shard in due))
 
     async def _tick(self, shard: int) -> None:
         at = self._due.pop(shard)

@@ -43,10 +43,10 @@ class VirtualClock:
         return alarm
 
     async def sleep(self, duration: int) -> None:
-        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        alarm = self.call_at(self._now + max(0, duration), lambda: over.done() or over.set_result(None))
+        over = asyncio.Event()
+        alarm = self.call_at(self._now + max(0, duration), over.set)
         try:
-            await over
+            await over.wait()
         finally:
             alarm.cancel()
 

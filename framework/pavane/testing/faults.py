@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
+from typing import get_args
 
 from pavane.core.record import JobKind
 from pavane.errors import UsageError
@@ -21,6 +22,10 @@ class Faults:
         self._errors[worker, kind].extend([instance(error)] * count(times))
 
     def crash(self, worker: str, kind: JobKind, point: CrashPoint, times: int) -> None:
+        """Let the process die the next `times` times that a job of this kind passes the point."""
+        points = get_args(CrashPoint)
+        if point not in points:
+            raise UsageError(f"{point!a:.80} is no crash point.", remedy=f"Points: {', '.join(points)}.")
         self._crashes[worker, kind, point] += count(times)
 
     def error(self, worker: str, kind: JobKind) -> Exception | None:
@@ -48,7 +53,8 @@ def instance(error: Exception | type[Exception]) -> Exception:
         return error("ordered by the harness")
     except TypeError as reason:
         raise UsageError(
-            f"{error.__name__} cannot be made of a text: {reason}", remedy=f"Give fail() a {error.__name__}(…)."
+            f"{error.__name__} cannot be made of a text: {reason}",
+            remedy=f"Give fail() a {error.__name__}(…).",
         ) from None
 
 

@@ -149,7 +149,8 @@ class Harness:
         """
         if self._client is None:
             raise UsageError(
-                "This harness has not been entered.", remedy="Use it inside `async with Harness(app) as harness:`."
+                "This harness has not been entered.",
+                remedy="Use it inside `async with Harness(app) as harness:`.",
             )
         return self._client
 
@@ -215,20 +216,20 @@ class Harness:
     async def _ended(self, run: str, timeout: int | None) -> Record:
         """What `handle.wait` does here: move the clock until the run has ended."""
         give_up = self._clock.now() + (YEAR if timeout is None else timeout)
-        while True:
-            async with self._pace.turn:
-                await self._pace.rest(strict=False)
-                record = await read_run(self._means, run)
+        async with self._pace.turn:
+            await self._pace.rest(strict=False)
+            while True:
+                record = self._store.look(run) or await read_run(self._means, run)
                 if record.head.terminal:
-                    return record
+                    return record.fork()
                 if self._broker.down:
                     raise AssertionError(told.unended(record, self.now, "the broker is switched off"))
-                if await self._pace.move(give_up):
-                    continue
-                if self._clock.next_at() is None:
-                    raise AssertionError(told.unended(record, self.now, "nothing is due any more"))
-                self._clock.move_to(give_up)
-                raise TimeoutError(told.unended(record, self.now, "the timeout has passed"))
+                if not await self._pace.move(give_up):
+                    break
+            if self._clock.next_at() is None:
+                raise AssertionError(told.unended(record, self.now, "nothing is due any more"))
+            self._clock.move_to(give_up)
+            raise TimeoutError(told.unended(record, self.now, "the timeout has passed"))
 
     # what happened
 

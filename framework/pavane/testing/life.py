@@ -73,6 +73,7 @@ class Life:
         self._stacks: list[AsyncExitStack] = []
         self._process: Process | None = None
         self._restart: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[dict[str, Lifespan]] | None = None
         self.deaths = 0
         names = [service.name for service in app.services]
         for unknown in resources.keys() - set(names):
@@ -84,7 +85,8 @@ class Life:
         Raises:
             Whatever a lifespan raises: a test is told at once, nothing is tried again.
         """
-        lifespans = await self._open_resources()
+        self._opening = asyncio.get_running_loop().create_task(self._open_resources())
+        lifespans = await self._opening
         number = self.deaths + 1
         self._process = self._app.process(
             self._store,
@@ -117,13 +119,8 @@ class Life:
     # what goes on in it
 
     @property
-    def jobs(self) -> int:
-        """Deliveries that are being settled, some of them perhaps waiting for the clock."""
-        return len(self._process.jobs) if self._process else 0
-
-    @property
     def busy(self) -> bool:
-        """Whether anything goes on beside its jobs."""
+        """Whether there is anything that it has begun and not ended."""
         return self.starting or (self._process is not None and self._process.busy)
 
     @property
@@ -134,7 +131,7 @@ class Life:
     @property
     def opening(self) -> bool:
         """Whether it opens its resources now, which takes real time; the rest of a start takes virtual time."""
-        return self.starting and self._process is None
+        return self._opening is not None and not self._opening.done()
 
     def check(self) -> None:
         """Raises:
@@ -143,10 +140,12 @@ class Life:
         if self._restart is not None and self._restart.done() and not self._restart.cancelled():
             self._restart.result()
 
-    async def up(self, timeout: float) -> None:
-        """Wait for a new process that is coming up, at most `timeout` real seconds."""
-        if self._restart is not None:
-            await asyncio.wait((self._restart,), timeout=timeout)
+    async def opened(self, timeout: float) -> bool:
+        """Wait for the resources of a new process, at most `timeout` real seconds; whether they are open."""
+        if self._opening is None:
+            return True
+        done, _ = await asyncio.wait((self._opening,), timeout=timeout)
+        return bool(done)
 
     # its end
 

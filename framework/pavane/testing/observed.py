@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 from pavane.adapters.memory.broker import MemoryBroker
 from pavane.adapters.memory.store import MemoryStore
-from pavane.core import envelope
+from pavane.core import agenda, envelope
 from pavane.core.envelope import Envelope
 from pavane.core.record import Attempt, JobKind, Record, StepRow
 from pavane.errors import PavaneError
@@ -25,6 +26,11 @@ class ObservedStore(MemoryStore):
         self.asked = 0
         self._attempts: dict[tuple[str, JobKind], dict[AttemptKey, Attempt]] = defaultdict(dict)
 
+    def look(self, key: str) -> Record | None:
+        """A record as it is: not to be written on."""
+        self._answers()
+        return self._live(key)
+
     def attempts_of(self, worker: str, kind: JobKind) -> list[Attempt]:
         """In the order in which they were granted."""
         return list(self._attempts[worker, kind].values())
@@ -32,6 +38,13 @@ class ObservedStore(MemoryStore):
     def _answers(self) -> None:
         self.asked += 1
         super()._answers()
+
+    def _due_at(self, record: Record) -> int:
+        """Without the hourly look whether the run is idle while it waits for a timer: it would find that it is not,
+        8,760 times a year. When the last timer is gone the look is overdue, and due at once."""
+        if not record.timers:
+            return super()._due_at(record)
+        return agenda.due_at(replace(record, head=replace(record.head, idle_at=0)))
 
     def _keep(self, key: str, record: Record | None) -> None:
         before = self._records.get(key)

@@ -58,6 +58,7 @@ class Pace:
                 to rest.
         """
         quiet = 0
+        self._calls_before = self._stage.called
         while True:
             self._life.check()
             before = self._signs()
@@ -68,7 +69,7 @@ class Pace:
                 self._check_calls()
                 continue
             quiet += 1
-            if quiet < self._enough():
+            if quiet < IDLE_TURNS or (quiet < WAITING_TURNS and self._busy()):
                 continue
             if not await self._wait_for_handlers(strict):
                 return
@@ -76,20 +77,18 @@ class Pace:
 
     def _signs(self) -> tuple[int, ...]:
         """Changes whenever anything happens."""
-        life = self._life
         return (
             self._store.asked,
             self._broker.asked,
             self._clock.asked,
             self._stage.called,
             len(self._stage.running),
-            life.jobs,
-            life.deaths,
+            self._life.deaths,
         )
 
-    def _enough(self) -> int:
-        busy = self._life.jobs or self._life.busy or self._broker.deliverable
-        return WAITING_TURNS if busy else IDLE_TURNS
+    def _busy(self) -> bool:
+        """Whether there is anything that may go on, or may wait for the clock: from outside both look the same."""
+        return self._life.busy or self._broker.deliverable > 0
 
     def _check_calls(self) -> None:
         if self._stage.called - self._calls_before > MOST_CALLS:
@@ -118,17 +117,17 @@ class Pace:
         """A new process that comes up may open resources in real time, unless it waits for the clock."""
         if not self._life.opening:
             return False
-        await self._life.up(self._patience)
-        if self._life.opening and strict:
+        if await self._life.opened(self._patience):
+            return True
+        if strict:
             raise AssertionError(f"A lifespan takes longer than {self._patience:g} s to open.")
-        return not self._life.opening
+        return False
 
     async def move(self, until: int | None = None) -> bool:
         """Move the clock to the next time at which anything is due, at most to `until`; `False`: nothing is."""
         at = self._clock.next_at()
         if at is None or (until is not None and at > until):
             return False
-        self._calls_before = self._stage.called
         self._clock.move_to(at)
         await self.rest(strict=False)
         return True

@@ -17,9 +17,7 @@ from pavane.runtime.catalog import Catalog
 E = TypeVar("E", bound=Event)
 
 
-def published(
-    envelopes: Sequence[Envelope], event: type[E], catalog: Catalog
-) -> list[tuple[E, str]]:
+def published(envelopes: Sequence[Envelope], event: type[E], catalog: Catalog) -> list[tuple[E, str]]:
     """The events of a type, each with the run it belongs to: a starting event belongs to the run it starts."""
     workflow = catalog.started_by(event.event_name)
     found: list[tuple[E, str]] = []
@@ -54,7 +52,10 @@ def story(record: Record, now: datetime) -> str:
         "It waits for:",
         *(f"  {line}" for line in waits),
         "Its steps:",
-        *(f"  {row.step} {row.state}{f' ({row.error})' if row.error else ''}" for row in views.in_order(record)),
+        *(
+            f"  {row.step} {row.state}{f' ({row.error})' if row.error else ''}"
+            for row in views.in_order(record)
+        ),
         "Its history:",
         *(f"  {history(views.history_entry(line))}" for line in record.history),
     ]

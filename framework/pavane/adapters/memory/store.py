@@ -230,6 +230,9 @@ class MemoryStore:
             self._keep(call.record, after)
         return answer
 
+    def _due_at(self, record: Record) -> int:
+        return agenda.due_at(record)
+
     def _keep(self, key: str, record: Record | None) -> None:
         """Store a record and bring the indexes in line with it."""
         number = identity.shard_of(key, self._shards)
@@ -244,7 +247,7 @@ class MemoryStore:
         record.fresh = []
         self._records[key] = record
         self._letters.update(dict.fromkeys(record.letters, key))
-        due = agenda.due_at(record)
+        due = self._due_at(record)
         if due:
             shard[key] = due
             self._notify(number, due)

@@ -20,6 +20,7 @@ from pavane.core.calls import (
     Emit,
     Fail,
     Mark,
+    Policy,
     Redrive,
     Reject,
     Release,
@@ -158,7 +159,8 @@ class RandomCaller:
             traceback=random.choice(("", "line\n")),
             headers=random.choice(((), (("a", "b"), ("c", "d")))),
         )
-        policy = random.choice(("stall", "stall", "compensate", "answer")) if kind == "step" else "stall"
+        policies: tuple[Policy, ...] = ("stall", "stall", "compensate", "answer")
+        policy: Policy = random.choice(policies) if kind == "step" else "stall"
         answer = self.event(f"{step}/answer") if policy == "answer" else None
         return Verdict(letter=letter, policy=policy, answer=answer)
 

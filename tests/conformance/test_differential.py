@@ -153,7 +153,7 @@ class Pair:
                 assert record in self.records, key
                 expires = agenda.expires_at(self.records[record]) if record.startswith("~") else 0
                 expected = expires or -1
-                assert self.client.pexpiretime(key) == expected, key  # type: ignore[attr-defined]
+                assert self.client.pexpiretime(key) == expected, key
 
 
 def said(answer: Any) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pavane.core.answers import Committed, Fenced
 from pavane.core.calls import CommitUndo
 from pavane.core.ending import finish, leave_running
-from pavane.core.leasing import end_lease
+from pavane.core.leasing import end_lease, latest_lease
 from pavane.core.outbox import pending_of, publications, put_undo
 from pavane.core.record import Record, StepRow, Work
 
@@ -41,7 +41,7 @@ def fail_run(
     head.end_event = end_event
     leave_running(record)
     head.chain = "waiting"
-    head.void_at = head.lease_max
+    head.void_at = latest_lease(record)
     record.remember("compensation_started", now, cause=cause, by=by, reason=reason)
     start_chain_when_clear(record, now, subscribed, by=row)
 

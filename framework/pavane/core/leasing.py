@@ -14,6 +14,12 @@ def counts_for_undo(row: StepRow, kind: JobKind) -> bool:
     return kind == "step" and not row.closing
 
 
+def latest_lease(record: Record) -> int:
+    """When the last of the leases ends that undo waits for; 0: there is none."""
+    held = [row for row in record.steps.values() if row.work.token and counts_for_undo(row, "step")]
+    return max((row.work.lease_until for row in held), default=0)
+
+
 def grant(
     record: Record, row: StepRow, work: Work, kind: JobKind, now: int, *, begin_id: str, lease: int, host: str
 ) -> None:

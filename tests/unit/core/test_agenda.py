@@ -133,6 +133,15 @@ def test_a_dead_holder_of_a_failing_run_is_voided_when_its_lease_is_over() -> No
     assert world.row("shop.reserve:start").state == "undoing"
 
 
+def test_a_long_lease_that_has_ended_does_not_keep_undo_waiting_for_a_dead_holder() -> None:
+    world = started()
+    world.done("shop.audit:start", "order.audited", lease=HOUR)
+    world.granted("shop.reserve:start", compensation=UNDO)
+    world.done("shop.pay:start", "order.rejected")
+    world.now = NOW + LEASE
+    assert "undo/shop.reserve:start" in [row.row for row in world.review().rows]
+
+
 def test_a_holder_that_renews_is_waited_for_and_told_to_stop() -> None:
     world = started()
     token = world.granted("shop.reserve:start", compensation=UNDO).token

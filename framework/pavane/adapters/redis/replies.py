@@ -46,7 +46,7 @@ def publication(
     record: str, row: Json, blobs: list[bytes], own: Mapping[str, EventRow] | None = None
 ) -> Publication:
     number = row.get("blob")
-    event = rows.event(blobs[number - 1]) if number else (own or {})[row["row"]]
+    event = rows.event(numbered(blobs, number)) if number else (own or {})[row["row"]]
     if "step" not in row:
         return Publication(row=row["row"], kind="event", record=record, event=event)
     return Publication(
@@ -60,12 +60,19 @@ def publication(
     )
 
 
+def numbered(blobs: list[bytes], number: int) -> bytes:
+    """Blobs are counted from one."""
+    return blobs[number - 1]
+
+
 def granted(call: Any, fields: Json, blobs: list[bytes]) -> answers.Granted:
     for name in ("event", "result"):
         if name in fields:
-            fields[name] = rows.event(blobs[fields[name] - 1])
+            fields[name] = rows.event(numbered(blobs, fields[name]))
     if "data" in fields:
-        fields["data"] = tuple(sorted((key, blobs[number - 1]) for key, number in fields["data"].items()))
+        fields["data"] = tuple(
+            sorted((key, numbered(blobs, number)) for key, number in fields["data"].items())
+        )
     return answers.Granted(**fields)
 
 

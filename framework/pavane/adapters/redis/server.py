@@ -162,7 +162,7 @@ def pool(url: str, timeout: float) -> ConnectionPool:
             remedy="Give the URL of one server, redis:// or rediss://.",
         )
     try:
-        return ConnectionPool.from_url(
+        return ConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
             url, protocol=2, retry=Retry(NoBackoff(), 0), socket_connect_timeout=timeout, socket_timeout=None
         )
     except (ValueError, RedisError) as error:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from redis.asyncio import Connection
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import BusyLoadingError, RedisError, ResponseError
 
 from pavane.adapters.redis.border import unavailable
@@ -57,11 +57,13 @@ class Wire:
         connections: how many there may be.
     """
 
-    def __init__(self, connect: Callable[[], Connection], *, timeout: float, connections: int = 2) -> None:
+    def __init__(
+        self, connect: Callable[[], AbstractConnection], *, timeout: float, connections: int = 2
+    ) -> None:
         self._connect = connect
         self._timeout = timeout
         self._spare = connections
-        self._idle: list[Connection] = []
+        self._idle: list[AbstractConnection] = []
         self._waiting: deque[tuple[bytes, asyncio.Future[Reply], float]] = deque()
         self._away: set[asyncio.Task[None]] = set()
         self._scheduled = False
@@ -114,7 +116,7 @@ class Wire:
             task.add_done_callback(self._away.discard)
 
     async def _carry(
-        self, connection: Connection, batch: list[tuple[bytes, asyncio.Future[Reply], float]]
+        self, connection: AbstractConnection, batch: list[tuple[bytes, asyncio.Future[Reply], float]]
     ) -> None:
         """Send a batch over one connection and read its replies in order."""
         error: BaseException | None = None
@@ -141,10 +143,12 @@ class Wire:
                 self._flush()
 
 
-async def next_reply(connection: Connection) -> Reply:
+async def next_reply(connection: AbstractConnection) -> Reply:
     """The next reply; an error that is the answer to one command is returned."""
     try:
-        return await connection.read_response(disable_decoding=True, disconnect_on_error=False)
+        return await connection.read_response(  # pyright: ignore[reportUnknownVariableType]
+            disable_decoding=True, disconnect_on_error=False
+        )
     except BusyLoadingError as loading:
         return StateUnavailable(f"Redis cannot serve now: it is still loading its data ({loading})")
     except ResponseError as error:
@@ -161,7 +165,7 @@ def settle(future: asyncio.Future[Reply], reply: Reply) -> None:
         future.set_result(reply)
 
 
-async def refresh(connection: Connection) -> None:
+async def refresh(connection: AbstractConnection) -> None:
     """Connect, also where the server has closed the connection, or left something on it, since it was last used."""
     if connection.is_connected:
         try:
@@ -174,7 +178,7 @@ async def refresh(connection: Connection) -> None:
     await connection.connect()  # type: ignore[no-untyped-call]
 
 
-async def hang_up(connection: Connection) -> None:
+async def hang_up(connection: AbstractConnection) -> None:
     """Close a connection without waiting for the other side."""
     with suppress(*LOST):
         await connection.disconnect(nowait=True)

@@ -70,7 +70,7 @@ local function fail_run(record, reason, at, why)
   head.end_event = why.end_event or ''
   leave_running(record)
   head.chain = 'waiting'
-  head.void_at = head.lease_max
+  head.void_at = latest_lease(record)
   remember(record, 'compensation_started', at, { cause = why.cause, by = why.by, reason = reason })
   start_chain_when_clear(record, at, why.row)
 end

@@ -3,17 +3,19 @@
 -- The answer to a resent call, or *fenced*.
 local function failed_before(record, row, work, at)
   if not work or work.ended_token ~= CALL.token or work.done then return 'fenced' end
-  if work.unpublished == 'retry' then
-    return 'retrying', { generation = work.generation, delay = math.max(0, work.next_at - at) }
-  end
   local letter = letter_of(record, work)
   if letter then
     return 'dead', {
       letter = letter, generation = work.generation, publish = true, rows = pending_of(record, row.step),
     }
   end
-  local over = contains({ 'refused', 'undoing', 'undone' }, row.state) and CALL.kind == 'step'
-  return over and 'recorded' or 'fenced'
+  if CALL.kind == 'step' and contains({ 'refused', 'undoing', 'undone', 'undo_stuck' }, row.state) then
+    return 'recorded', { rows = pending_of(record, row.step) }
+  end
+  if work.unpublished == 'retry' then
+    return 'retrying', { generation = work.generation, delay = math.max(0, work.next_at - at) }
+  end
+  return 'fenced'
 end
 
 -- Whether this failure is the last, as the fields of *exhausted*; nil: it is not.

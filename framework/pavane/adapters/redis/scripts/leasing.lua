@@ -10,6 +10,17 @@ local function count_lease(record, row, kind, by)
   record.head[counter] = record.head[counter] + by
 end
 
+-- When the last of the leases ends that undo waits for; 0: there is none, and no row need be read.
+local function latest_lease(record)
+  local latest = 0
+  if record.head.leases == 0 then return latest end
+  for _, step in ipairs(all_steps(record)) do
+    local row = step_of(record, step)
+    if row.work.token ~= 0 and counts_for_undo(row, 'step') then latest = math.max(latest, row.work.lease_until) end
+  end
+  return latest
+end
+
 -- `ended` may have `error`, `error_type` and `delay` beside its `outcome`.
 local function close_attempt(work, token, at, ended)
   for _, attempt in ipairs(work.attempts) do

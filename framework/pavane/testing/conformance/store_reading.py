@@ -1,0 +1,117 @@
+"""Reading a store, and what processes agree on: listings, histories, locks, registrations."""
+
+from __future__ import annotations
+
+from pavane.core.identity import shard_of
+from pavane.ports.store import Place, Registration, RunQuery, Store
+from pavane.testing.conformance.store_stage import HOUR, SOON, Stage, StoreSuite
+
+
+class Reading(StoreSuite):
+    async def test_the_clock_goes_on(self, store: Store) -> None:
+        before = await store.now()
+        await self.pass_time(5)
+        assert await store.now() > before
+
+    async def test_runs_are_listed_by_status_and_time_in_a_total_order(self, store: Store) -> None:
+        stages = [await Stage.built(store, str(number)) for number in range(5)]
+        await stages[0].done("s.w", "done")
+        await stages[1].dead()
+        newest = await store.runs(RunQuery())
+        assert newest == sorted(newest, key=lambda place: (place.at, place.key), reverse=True)
+        assert {place.key for place in newest} == {stage.run for stage in stages}
+        assert await store.runs(RunQuery(newest_first=False)) == newest[::-1]
+        assert await self.keys(store, RunQuery(statuses=("completed",))) == [stages[0].run]
+        assert await self.keys(store, RunQuery(statuses=("stalled",))) == [stages[1].run]
+        both = RunQuery(statuses=("completed", "stalled"), newest_first=False)
+        assert set(await self.keys(store, both)) == {stages[0].run, stages[1].run}
+        assert len(await store.runs(RunQuery(workflow="flow"))) == 5
+        assert await store.runs(RunQuery(workflow="flo")) == []
+
+    async def test_a_listing_goes_on_from_a_place(self, store: Store) -> None:
+        for number in range(7):
+            await Stage(store, str(number)).start()
+        for newest_first in (True, False):
+            query = RunQuery(newest_first=newest_first)
+            whole = await store.runs(query)
+            paged: list[Place] = []
+            while page := await store.runs(query, after=paged[-1] if paged else None, limit=2):
+                assert len(page) <= 2
+                paged += page
+            assert paged == whole
+
+    async def test_a_listing_is_bounded_by_the_start(self, store: Store) -> None:
+        await Stage(store, "early").start()
+        await self.pass_time(5)
+        await Stage(store, "late").start()
+        [late, early] = await store.runs(RunQuery())
+        assert await store.runs(RunQuery(since=late.at)) == [late]
+        assert await store.runs(RunQuery(until=late.at)) == [early]
+
+    async def keys(self, store: Store, query: RunQuery) -> list[str]:
+        return [place.key for place in await store.runs(query)]
+
+    async def test_a_history_is_read_in_pages(self, store: Store) -> None:
+        stage = await Stage.built(store)
+        await stage.done("s.w", "mid", "other")
+        lines = await stage.history()
+        assert [line.kind for line in lines] == [
+            "run_started",
+            "step_started",
+            "step_committed",
+            "event_emitted",
+            "event_emitted",
+        ]
+        assert (await stage.read()).history == lines
+        assert await store.history(stage.run, after=lines[1].seq) == lines[2:]
+        assert await store.history(stage.run, after=lines[1].seq, limit=2) == lines[2:4]
+        assert await store.history(stage.run, after=lines[-1].seq) == []
+        assert await store.history("flow:none") == []
+
+    async def test_a_full_history_loses_its_oldest_lines_and_nothing_else(self, store: Store) -> None:
+        stage = await Stage.built(store, max_history=3)
+        for worker in ("s.a", "s.b", "s.c"):
+            await stage.done(worker, "mid")
+        lines = await stage.history()
+        assert len(lines) == 3
+        assert lines[-1].seq == (await stage.read()).head.seq
+        assert len((await stage.read()).steps) == 3
+
+    async def test_a_lock_has_one_owner_and_its_token_grows(self, store: Store) -> None:
+        first = await store.claim("lock", "a", HOUR)
+        assert first > 0
+        assert await store.claim("lock", "a", HOUR) == first
+        assert await store.claim("lock", "b", HOUR) == 0
+        await store.disclaim("lock", "b")
+        assert await store.claim("lock", "b", HOUR) == 0
+        await store.disclaim("lock", "a")
+        second = await store.claim("lock", "b", HOUR)
+        assert second > first
+        assert await store.claim("other", "a", HOUR) > 0
+
+    async def test_a_lock_runs_out(self, store: Store) -> None:
+        first = await store.claim("lock", "a", 1)
+        await self.pass_time(SOON)
+        second = await store.claim("lock", "b", 1)
+        assert second > first
+        await self.pass_time(SOON)
+        assert await store.claim("lock", "b", HOUR) > second
+
+    async def test_a_service_replaces_what_it_said(self, store: Store) -> None:
+        first = Registration(service="s", subscriptions={"s.w": ("a", "b")}, workflows={"flow": "{}"})
+        other = Registration(service="t", subscriptions={}, workflows={})
+        await store.register(first)
+        await store.register(other)
+        replaced = Registration(service="s", subscriptions={"s.v": ("c",)}, workflows={})
+        await store.register(replaced)
+        found = {registration.service: registration for registration in await store.registrations()}
+        assert found == {"s": replaced, "t": other}
+
+    async def test_a_call_tells_when_its_record_is_due(self, store: Store) -> None:
+        told: list[tuple[int, int]] = []
+        store.on_due(lambda shard, at: told.append((shard, at)))
+        stage = Stage(store)
+        await stage.start()
+        shard = shard_of(stage.run, store.shards)
+        assert told[-1][0] == shard
+        assert told[-1][1] == (await stage.tick()).next_due

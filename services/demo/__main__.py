@@ -9,7 +9,7 @@ import secrets
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -81,7 +81,7 @@ async def draw_trees(stage: Stage, drive: Drive, books: Books) -> list[Tree]:
 
 
 @contextmanager
-def data_folder(options: Options) -> Iterator[None]:
+def data_folder(options: Options) -> Generator[None, None, None]:
     """Where the services keep their databases: told to them by `DATA`, and empty at first."""
     if options.data is not None:
         for name in (service.name for service in app.services):

@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import Executable, Row, select
+from sqlalchemy import Connection, Executable, Row, select
 
 import services.inventory.database as inventory
 import services.notifications.database as notifications
@@ -118,8 +118,12 @@ async def _read_shipping() -> tuple[Sequence[Row[Any]], Sequence[Row[Any]], Sequ
 
 
 async def _read(service: ModuleType, statement: Executable) -> Sequence[Row[Any]]:
-    async with service.open_database(service.database_url()) as engine, engine.connect() as connection:
-        return list(await connection.execute(statement))
+    def read(transaction: Connection) -> Sequence[Row[Any]]:
+        return transaction.execute(statement).all()
+
+    async with service.open_database(service.database_url()) as database:
+        rows: Sequence[Row[Any]] = await database.transact(read)
+        return rows
 
 
 def _by_order(rows: Sequence[Row[Any]]) -> dict[str, list[Decimal]]:

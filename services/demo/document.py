@@ -69,17 +69,15 @@ class Outcome:
 
 
 def _stock(books: Books) -> dict[str, Any]:
-    products = [
-        {
-            "product_id": product_id,
-            "opening": row.opening,
-            "remaining": row.remaining,
-            "shipped": books.shipped[product_id],
-        }
+    counts = {
+        product_id: {"opening": row.opening, "remaining": row.remaining, "shipped": books.shipped[product_id]}
         for product_id, row in books.products.items()
-    ]
-    totals = {name: sum(int(each[name]) for each in products) for name in ("opening", "remaining", "shipped")}
-    return {**totals, "products": products}
+    }
+    totals = sum((Counter(each) for each in counts.values()), Counter[str]())
+    return {
+        **{name: totals[name] for name in ("opening", "remaining", "shipped")},
+        "products": [{"product_id": product_id, **each} for product_id, each in counts.items()],
+    }
 
 
 def _dollars(amount: Decimal) -> float:

@@ -22,7 +22,7 @@ def print_summary(console: Console, outcome: Outcome, trees: Sequence[Tree]) -> 
     for tree in trees:
         console.print(Padding(tree, (0, 0, 1, 0)))
     console.print(_endings(outcome))
-    console.print(_sums(outcome))
+    _print_sums(console, outcome)
     _print_pace(console, outcome)
     _print_verdict(console, outcome)
 
@@ -44,25 +44,18 @@ def _endings(outcome: Outcome) -> Table:
     return table
 
 
-def _sums(outcome: Outcome) -> Table:
+def _print_sums(console: Console, outcome: Outcome) -> None:
     books = outcome.books
-    table = Table(title="Do the services' own books add up?", title_justify="left", show_header=False)
-    table.add_column()
-    for _ in range(3):
-        table.add_column(justify="right")
     opening = sum(row.opening for row in books.products.values())
     remaining = sum(row.remaining for row in books.products.values())
     shipped = sum(books.shipped.values())
-    table.add_row(
-        "stock, pieces", f"opening {opening:,}", f"= remaining {remaining:,}", f"+ shipped {shipped:,}"
+    money = f"charged {books.money_charged:,.2f} − refunded {books.money_refunded:,.2f}"
+    console.print("From the services' own books:", style="italic")
+    console.print(f"  stock  opening {opening:,} = remaining {remaining:,} + shipped {shipped:,}")
+    console.print(
+        f"  money  charged {charged:,.2f} − refunded {refunded:,.2f} = {books.money_confirmed:,.2f} confirmed"
     )
-    table.add_row(
-        "money, dollars",
-        f"charged {books.money_charged:,.2f}",
-        f"− refunded {books.money_refunded:,.2f}",
-        f"= confirmed {books.money_confirmed:,.2f}",
-    )
-    return table
+    console.print()
 
 
 def _print_pace(console: Console, outcome: Outcome) -> None:

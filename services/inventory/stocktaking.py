@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert
+from sqlalchemy import Connection, delete, insert
 
 from services.inventory.database import open_database, products
 
@@ -32,7 +32,11 @@ async def take_stock(url: str, shelves: Iterable[Product]) -> None:
         }
         for product in shelves
     ]
-    async with open_database(url) as engine, engine.begin() as transaction:
-        await transaction.execute(delete(products))
+
+    def replace(transaction: Connection) -> None:
+        transaction.execute(delete(products))
         if rows:
-            await transaction.execute(insert(products), rows)
+            transaction.execute(insert(products), rows)
+
+    async with open_database(url) as database:
+        await database.transact(replace)

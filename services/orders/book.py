@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from functools import partial
 from typing import Literal, TypeAlias
 
-from sqlalchemy import insert, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Connection, Update, insert, select, update
 
 from contracts.orders import Order, OrderLine
-from services.orders.database import database_url, open_database, orders
+from services.orders.database import Database, database_url, open_database, orders
 
 CENT = Decimal("0.01")
 
@@ -35,65 +35,58 @@ class OrderBook:
         latency: seconds that each handler takes on top, to be found at work by whoever kills processes.
     """
 
-    engine: AsyncEngine
+    database: Database
     latency: float = 0.0
 
     async def accept(self, order: Order) -> None:
         """Write the order down as placed, unless it is there."""
-        async with self.engine.begin() as transaction:
-            if await transaction.scalar(select(orders.c.status).filter_by(order_id=order.order_id)) is None:
-                await transaction.execute(
-                    insert(orders).values(
-                        order_id=order.order_id,
-                        customer_id=order.customer_id,
-                        value=order.value,
-                        freight=order.freight,
-                        status="placed",
-                    )
-                )
-        await self._work()
+        await self._work(partial(accept, order=order))
 
     async def confirm(self, order_id: str, tracking: str) -> None:
         """The order is on its way."""
-        async with self.engine.begin() as transaction:
-            await transaction.execute(
-                update(orders)
-                .filter_by(order_id=order_id, status="placed")
-                .values(status="confirmed", tracking=tracking)
-            )
-        await self._work()
+        placed = update(orders).filter_by(order_id=order_id, status="placed")
+        await self._change(placed.values(status="confirmed", tracking=tracking))
 
     async def reject(self, order_id: str, status: Rejected) -> None:
         """The order cannot be served; `status` says why."""
-        async with self.engine.begin() as transaction:
-            await transaction.execute(update(orders).filter_by(order_id=order_id).values(status=status))
-        await self._work()
+        await self._change(update(orders).filter_by(order_id=order_id).values(status=status))
 
     async def abandon(self, order_id: str) -> None:
-        """The order's run has ended without an answer of any service."""
-        open_or_confirmed = orders.c.status.in_(("placed", "confirmed"))
-        async with self.engine.begin() as transaction:
-            await transaction.execute(
-                update(orders)
-                .filter_by(order_id=order_id)
-                .where(open_or_confirmed)
-                .values(status="abandoned")
-            )
-        await self._work()
+        """The order's run has ended without an answer of any service, perhaps after it was confirmed here."""
+        unanswered = orders.c.status.in_(("placed", "confirmed"))
+        changed = update(orders).filter_by(order_id=order_id).where(unanswered)
+        await self._change(changed.values(status="abandoned"))
 
     async def note_told(self, order_id: str) -> None:
         """The customer knows what became of the order."""
-        async with self.engine.begin() as transaction:
-            await transaction.execute(update(orders).filter_by(order_id=order_id).values(customer_told=True))
-        await self._work()
+        await self._change(update(orders).filter_by(order_id=order_id).values(customer_told=True))
 
-    async def _work(self) -> None:
+    async def _change(self, statement: Update) -> None:
+        await self._work(lambda transaction: transaction.execute(statement))
+
+    async def _work(self, work: Callable[[Connection], object]) -> None:
+        await self.database.transact(work)
         if self.latency:
             await asyncio.sleep(self.latency)
+
+
+def accept(transaction: Connection, order: Order) -> None:
+    if transaction.scalar(select(orders.c.status).filter_by(order_id=order.order_id)) is not None:
+        return
+    transaction.execute(
+        insert(orders).values(
+            order_id=order.order_id,
+            customer_id=order.customer_id,
+            value=order.value,
+            freight=order.freight,
+            status="placed",
+            customer_told=False,
+        )
+    )
 
 
 @asynccontextmanager
 async def open_book() -> AsyncGenerator[OrderBook, None]:
     """The order book, as the environment says: `ORDERS_DATABASE_URL` or `DATA`, and `LATENCY`."""
-    async with open_database(database_url()) as engine:
-        yield OrderBook(engine, float(os.environ.get("LATENCY") or 0))
+    async with open_database(database_url()) as database:
+        yield OrderBook(database, float(os.environ.get("LATENCY") or 0))

@@ -12,12 +12,12 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
-from sqlalchemy import insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import Connection, insert, select
 
 from contracts.orders import Order
-from services.payments.database import charges, database_url, open_database, refunds
+from services.payments.database import Database, charges, database_url, open_database, refunds
 
 LIMIT = Decimal("2000.00")
 """Dollars that a customer can pay at once; what is over it is declined."""
@@ -35,7 +35,7 @@ class Till:
         latency: seconds that each handler takes on top, to be found at work by whoever kills processes.
     """
 
-    engine: AsyncEngine
+    database: Database
     latency: float = 0.0
 
     async def charge(self, key: str, order: Order) -> bool:
@@ -44,40 +44,43 @@ class Till:
         Raises:
             Refunded: the order was refunded before.
         """
-        async with self.engine.begin() as transaction:
-            outcome = await transaction.scalar(select(charges.c.outcome).filter_by(idempotency_key=key))
-            if outcome is None:
-                outcome = await self._charge(transaction, key, order)
-        if self.latency:
-            await asyncio.sleep(self.latency)
-        return outcome == "charged"
+        is_charged = await self.database.transact(partial(charge, key=key, order=order))
+        await self._take_time()
+        return is_charged
 
     async def refund(self, key: str, order_id: str) -> None:
         """Give back all that was charged for the order, and charge nothing for it from now on."""
-        async with self.engine.begin() as transaction:
-            if await transaction.scalar(select(refunds.c.order_id).filter_by(idempotency_key=key)) is None:
-                paid = await transaction.scalars(select(charges.c.amount).filter_by(order_id=order_id))
-                amount = sum((one for one in paid), Decimal(0))
-                await transaction.execute(
-                    insert(refunds).values(idempotency_key=key, order_id=order_id, amount=amount)
-                )
+        await self.database.transact(partial(refund, key=key, order_id=order_id))
+        await self._take_time()
+
+    async def _take_time(self) -> None:
         if self.latency:
             await asyncio.sleep(self.latency)
 
-    async def _charge(self, transaction: AsyncConnection, key: str, order: Order) -> str:
-        if await transaction.scalar(select(refunds.c.order_id).filter_by(order_id=order.order_id)):
+
+def charge(transaction: Connection, key: str, order: Order) -> bool:
+    """See `Till.charge`; in one transaction."""
+    outcome = transaction.scalar(select(charges.c.outcome).filter_by(idempotency_key=key))
+    if outcome is None:
+        if transaction.scalar(select(refunds.c.order_id).filter_by(order_id=order.order_id)):
             raise Refunded(order.order_id)
         outcome, amount = ("declined", Decimal(0)) if order.value > LIMIT else ("charged", order.value)
-        await transaction.execute(
-            insert(charges).values(
-                idempotency_key=key, order_id=order.order_id, outcome=outcome, amount=amount
-            )
-        )
-        return outcome
+        row = {"idempotency_key": key, "order_id": order.order_id, "outcome": outcome, "amount": amount}
+        transaction.execute(insert(charges).values(row))
+    return outcome == "charged"
+
+
+def refund(transaction: Connection, key: str, order_id: str) -> None:
+    """See `Till.refund`; in one transaction."""
+    if transaction.scalar(select(refunds.c.order_id).filter_by(idempotency_key=key)):
+        return
+    paid = transaction.scalars(select(charges.c.amount).filter_by(order_id=order_id))
+    row = {"idempotency_key": key, "order_id": order_id, "amount": sum(paid, Decimal(0))}
+    transaction.execute(insert(refunds).values(row))
 
 
 @asynccontextmanager
 async def open_till() -> AsyncGenerator[Till, None]:
     """The till, as the environment says: `PAYMENTS_DATABASE_URL` or `DATA`, and `LATENCY`."""
-    async with open_database(database_url()) as engine:
-        yield Till(engine, float(os.environ.get("LATENCY") or 0))
+    async with open_database(database_url()) as database:
+        yield Till(database, float(os.environ.get("LATENCY") or 0))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import Column, Connection, Engine, Integer, MetaData, String, Table, create_engine, event
+
+T = TypeVar("T")
+
+THREADS = 8
 
 metadata = MetaData()
 
@@ -42,44 +47,64 @@ recalls = Table(
 def database_url() -> str:
     """`SHIPPING_DATABASE_URL`, else the SQLite file `shipping.db` in the folder `DATA` (`data`)."""
     file = Path(os.environ.get("DATA") or "data").absolute() / "shipping.db"
-    return os.environ.get("SHIPPING_DATABASE_URL") or f"sqlite+aiosqlite:///{file}"
+    return os.environ.get("SHIPPING_DATABASE_URL") or f"sqlite:///{file}"
+
+
+class Database:
+    """The database, worked on in threads of its own: a transaction is one hop from the event loop and back.
+
+    SQLite allows one writer at a time, so it has one thread and one connection, for which handlers queue.
+    """
+
+    def __init__(self, url: str) -> None:
+        is_sqlite = url.startswith("sqlite")
+        self._engine = sqlite_engine(url) if is_sqlite else create_engine(url, pool_size=THREADS)
+        self._threads = ThreadPoolExecutor(
+            1 if is_sqlite else THREADS, thread_name_prefix="shipping-database"
+        )
+
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """Call `work` in a transaction, which is committed when it returns and rolled back when it raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._transact, work)
+
+    def _transact(self, work: Callable[[Connection], T]) -> T:
+        with self._engine.begin() as transaction:
+            return work(transaction)
+
+    async def close(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._engine.dispose)
+        self._threads.shutdown()
 
 
 @asynccontextmanager
-async def open_database(url: str) -> AsyncGenerator[AsyncEngine, None]:
+async def open_database(url: str) -> AsyncGenerator[Database, None]:
     """The database at `url`, with its tables, for as long as the block lasts."""
-    engine = create_engine(url)
+    database = Database(url)
     try:
-        async with engine.begin() as transaction:
-            await transaction.run_sync(metadata.create_all)
-        yield engine
+        await database.transact(metadata.create_all)
+        yield database
     finally:
-        await engine.dispose()
+        await database.close()
 
 
-def create_engine(url: str) -> AsyncEngine:
-    """SQLite allows one writer at a time, so a process has one connection and its handlers queue for it.
+def sqlite_engine(url: str) -> Engine:
+    """Several processes may share the file: the others are waited for (`busy_timeout`).
 
-    Other processes are waited for (`busy_timeout`). `begin immediate` takes the write lock at once: a
-    transaction that reads first and asks for it later may be refused without waiting. With the
-    write-ahead log and `synchronous=normal` a killed process loses nothing; only a power cut can lose the
-    last moments.
+    `begin immediate` takes the write lock at once: a transaction that reads first and asks for it later may
+    be refused without waiting. With the write-ahead log and `synchronous=normal` a killed process loses
+    nothing that was committed; only a power cut can lose the last moments.
     """
-    if not url.startswith("sqlite"):
-        return create_async_engine(url, pool_pre_ping=True)
     Path(url.partition(":///")[2]).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=120)
+    engine = create_engine(url, pool_size=1, max_overflow=0)
 
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver begins no transaction by itself
-        cursor = connection.cursor()
         for pragma in ("busy_timeout=30000", "journal_mode=wal", "synchronous=normal"):
-            cursor.execute(f"pragma {pragma}")
-        cursor.close()
+            connection.execute(f"pragma {pragma}")
 
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("begin immediate")
 
-    event.listen(engine.sync_engine, "connect", prepare)
-    event.listen(engine.sync_engine, "begin", begin)
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", begin)
     return engine

@@ -161,13 +161,15 @@ def failed_before(record: Record | None, call: Fail, now: int) -> FailAnswer:
     work = row.of(call.kind) if row else None
     if record is None or row is None or work is None or work.ended_token != call.token or work.done:
         return Fenced()
-    if work.unpublished == "retry":
-        return Retrying(generation=work.generation, delay=max(0, work.next_at - now))
+    rows = pending_of(record, row.step)
     letter = letter_of(record, row, call.kind)
     if letter is not None:
-        rows = pending_of(record, row.step)
         return Dead(letter=letter, generation=work.generation, publish=True, rows=rows)
-    return Recorded() if row.state in ("refused", "undoing", "undone") and call.kind == "step" else Fenced()
+    if call.kind == "step" and row.state in ("refused", "undoing", "undone", "undo_stuck"):
+        return Recorded(rows=rows)
+    if work.unpublished == "retry":
+        return Retrying(generation=work.generation, delay=max(0, work.next_at - now))
+    return Fenced()
 
 
 def spent(row: StepRow, work: Work, call: Fail, now: int) -> Exhausted | None:

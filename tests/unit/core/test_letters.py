@@ -200,8 +200,7 @@ def test_the_time_limit_of_all_attempts_begins_anew_with_a_redrive() -> None:
     world.redrive(JOB)
     assert isinstance(world.begin(JOB, generation=3, step_timeout=60_000), Granted)
     world.now += 59_999
-    answer = world.fail(JOB, world.work(JOB).token, step_timeout=60_000)
-    assert isinstance(answer, Retrying)
+    assert isinstance(world.fail(JOB, world.work(JOB).token, step_timeout=60_000), Retrying)
 
 
 def test_a_dead_undo_stalls_its_run_and_goes_on_when_it_is_redriven() -> None:

@@ -1,0 +1,376 @@
+"""The state store of the model: records under short names, and the transitions of `pavane.core` between them.
+
+The functions called here are the ones the memory store runs, nothing is written a second time. Two records
+that differ only in what no decision looks at (history, attempts, who asked, when exactly) are one record
+here: that, and remembering every answer, keeps the exploration small. Time has three values: never, over,
+and ahead; what makes a time pass is a move of the model (`expire`, `elapse`, `due`).
+
+Every call is made twice, as if its reply had been lost: the second answer must settle the delivery in the
+same way and may write nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pavane.core import agenda, begin, compensation, letters, run, step
+from pavane.core import answers as a
+from pavane.core import calls as c
+from pavane.core.record import Contract, EventRow, JobKind, Letter, Record, StepRow, UndoSpec, Work
+
+NOW = 1_000_000
+AHEAD = NOW + 1_000
+RUN = "order:1"
+MAX_ATTEMPTS = 2
+
+CONTRACT = Contract(
+    workflow="order", completes=("order.confirmed",), fails=("order.rejected",), idle_after=10**9
+)
+
+
+class Broken(AssertionError):
+    """A promise that does not hold in a state or on the way to it."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One worker and the event that it gets in this scenario.
+
+    Attributes:
+        emits: names of the events that its commit writes, the result first.
+        outcomes: how its handler may end: `ok`, `fail`.
+        undo_outcomes: the same for its undo.
+    """
+
+    worker: str
+    event: str
+    emits: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ("ok",)
+    undo: UndoSpec | None = None
+    undo_outcomes: tuple[str, ...] = ("ok",)
+    policy: c.Policy = "stall"
+
+    @property
+    def step(self) -> str:
+        return f"{self.worker}:{self.event}"
+
+    def emitted(self) -> tuple[EventRow, ...]:
+        cause = self.step
+        return tuple(event_row(f"{self.worker}/{name}", name, cause) for name in self.emits)
+
+
+def event_row(id_: str, name: str, cause: str = "") -> EventRow:
+    return EventRow(id=id_, name=name, version=1, time=0, payload=b"", producer="", causation=cause)
+
+
+def verdict(job: Job, kind: JobKind) -> c.Verdict:
+    letter = Letter(
+        id=f"{kind}/{job.step}",
+        kind=kind,
+        step=job.step,
+        worker=job.worker,
+        event=job.event,
+        reason="attempts",
+        error="",
+        error_type="",
+    )
+    return c.Verdict(letter=letter, policy=job.policy)
+
+
+@dataclass
+class Ledger:
+    """Records by number, and what each call made of each of them."""
+
+    jobs: tuple[Job, ...]
+    unfenced: bool = False
+    records: list[Record] = field(default_factory=list[Record])
+    _numbers: dict[Any, int] = field(default_factory=dict[Any, int])
+    _answers: dict[Any, tuple[int, Any]] = field(default_factory=dict[Any, tuple[int, Any]])
+
+    def keep(self, record: Record) -> int:
+        """The number of a record; records that no decision tells apart have the same."""
+        simplify(record)
+        key = fingerprint(record)
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self.records)
+            self.records.append(record)
+        return number
+
+    def began(self) -> int:
+        """The record of a run whose starting event is published."""
+        call = c.Start(
+            record=RUN, run_id="1", contract=CONTRACT, event=event_row("start", "order.placed"), digest=""
+        )
+        record, _ = run.start(None, call, NOW)
+        after, _ = letters.mark(record, c.Mark(record=RUN, rows=("start",)), NOW)
+        assert after is not None
+        return self.keep(after)
+
+    # calls; each is remembered under its arguments
+
+    def begin(
+        self, at: int, job: int, kind: JobKind, generation: int, *, ended: int, with_verdict: bool
+    ) -> tuple[int, a.BeginAnswer]:
+        def make() -> c.Begin:
+            found = self.jobs[job]
+            return c.Begin(
+                record=RUN,
+                step=found.step,
+                worker=found.worker,
+                kind=kind,
+                event=event_row(found.event, found.event) if kind == "step" else None,
+                cause=next((other.step for other in self.jobs if found.event in ids(other)), ""),
+                generation=generation,
+                begin_id="this delivery",
+                host="",
+                lease=AHEAD - NOW,
+                alone=False,
+                ended=(ended,) if ended else (),
+                max_attempts=MAX_ATTEMPTS,
+                compensation=found.undo,
+                verdict=verdict(found, kind) if with_verdict else None,
+            )
+
+        return self._call(at, ("begin", job, kind, generation, ended, with_verdict), begin_alone, make)
+
+    def commit(self, at: int, job: int, token: int) -> tuple[int, a.CommitAnswer]:
+        def make() -> c.Commit:
+            events = self.jobs[job].emitted()
+            result = events[0].id if events else ""
+            return c.Commit(record=RUN, step=self.jobs[job].step, token=token, events=events, result=result)
+
+        return self._call(at, ("commit", job, token), unfenced_commit if self.unfenced else step.commit, make)
+
+    def commit_undo(self, at: int, job: int, token: int) -> tuple[int, a.Committed | a.Fenced]:
+        def make() -> c.CommitUndo:
+            return c.CommitUndo(record=RUN, step=self.jobs[job].step, token=token)
+
+        return self._call(at, ("commit_undo", job, token), compensation.commit_undo, make)
+
+    def fail(
+        self, at: int, job: int, kind: JobKind, token: int, *, with_verdict: bool
+    ) -> tuple[int, a.FailAnswer]:
+        def make() -> c.Fail:
+            return c.Fail(
+                record=RUN,
+                step=self.jobs[job].step,
+                kind=kind,
+                token=token,
+                outcome="failed",
+                error="",
+                error_type="",
+                delay=AHEAD - NOW,
+                max_attempts=MAX_ATTEMPTS,
+                verdict=verdict(self.jobs[job], kind) if with_verdict else None,
+            )
+
+        return self._call(at, ("fail", job, kind, token, with_verdict), step.fail, make)
+
+    def mark(self, at: int, rows: tuple[str, ...]) -> int:
+        return self._call(at, ("mark", rows), letters.mark, lambda: c.Mark(record=RUN, rows=rows))[0]
+
+    def mark_copy(self, at: int, job: int, kind: JobKind, generation: int) -> int:
+        def make() -> c.Mark:
+            copy = c.CopyMark(step=self.jobs[job].step, kind=kind, generation=generation)
+            return c.Mark(record=RUN, copies=(copy,))
+
+        return self._call(at, ("mark copy", job, kind, generation), letters.mark, make)[0]
+
+    def redrive(self, at: int, job: int, kind: JobKind, generation: int) -> tuple[int, a.Redriven]:
+        def make() -> c.Redrive:
+            return c.Redrive(
+                record=RUN,
+                letter=f"{kind}/{self.jobs[job].step}",
+                step=self.jobs[job].step,
+                kind=kind,
+                generation=generation,
+                pass_id="pass",
+            )
+
+        return self._call(at, ("redrive", job, kind, generation), letters.redrive, make)
+
+    # time
+
+    def expire(self, at: int, job: int, kind: JobKind) -> int:
+        """The lease of a job runs out."""
+
+        def pass_it(record: Record) -> None:
+            work = self.written(record, job, kind)
+            work.lease_until = NOW
+
+        return self._change(at, ("expire", job, kind), pass_it)
+
+    def elapse(self, at: int, job: int, kind: JobKind) -> int:
+        """The next time of a job comes."""
+
+        def pass_it(record: Record) -> None:
+            if self.work(record, job, kind) is not None:
+                self.written(record, job, kind).next_at = NOW
+
+        return self._change(at, ("elapse", job, kind), pass_it)
+
+    def tick(self, at: int) -> tuple[int, tuple[str, ...]]:
+        """Whatever is pending falls due, and the relay reviews the record; the rows it is to publish."""
+
+        def make() -> c.Call:
+            return c.Call(record=RUN)
+
+        return self._call(at, ("tick",), review_when_due, make)
+
+    # looking
+
+    def work(self, record: Record, job: int, kind: JobKind) -> Work | None:
+        row = record.steps.get(self.jobs[job].step)
+        return row.of(kind) if row else None
+
+    def row(self, at: int, job: int) -> StepRow | None:
+        return self.records[at].steps.get(self.jobs[job].step)
+
+    def written(self, record: Record, job: int, kind: JobKind) -> Work:
+        row = record.edit(self.jobs[job].step)
+        work = row.of(kind) if row else None
+        assert work is not None
+        return work
+
+    # inside
+
+    def _call(self, at: int, key: Any, transition: Callable[..., Any], make: Callable[[], Any]) -> Any:
+        found = self._answers.get((at, key))
+        if found is None:
+            call = make()
+            after, answer = transition(self.records[at], call, NOW)
+            again, second = transition(after, call, NOW)
+            found = self.keep(after), answer
+            if key[0] != "tick" and (self.keep(again) != found[0] or not same(answer, second)):
+                raise Broken(f"sent again, {key} is answered {second} after {answer}")
+            self._answers[at, key] = found
+        return found
+
+    def _change(self, at: int, key: Any, change: Callable[[Record], None]) -> int:
+        found = self._answers.get((at, key))
+        if found is None:
+            record = self.records[at].fork()
+            change(record)
+            found = self._answers[at, key] = self.keep(record), None
+        return found[0]
+
+
+def ids(job: Job) -> tuple[str, ...]:
+    return tuple(event.id for event in job.emitted())
+
+
+def begin_alone(record: Record, call: c.Begin, now: int) -> tuple[Record | None, a.BeginAnswer]:
+    """Begin, and once more with nothing else running if that is asked for: a model process has but one job."""
+    after, answer = begin.begin(record, call, now)
+    if isinstance(answer, a.Isolate):
+        return begin.begin(after, replace(call, alone=True), now)
+    return after, answer
+
+
+def unfenced_commit(record: Record, call: c.Commit, now: int) -> tuple[Record | None, a.CommitAnswer]:
+    """Planted: whoever commits is taken for the holder."""
+    row = record.steps[call.step]
+    if row.work.token != call.token and row.work.ended_token != call.token:
+        record = record.fork()
+        row = record.edit(call.step) or row
+        record.head.leases += 0 if row.work.token else 1
+        row.work.token = call.token
+    return step.commit(record, call, now)
+
+
+def review_when_due(record: Record, _: c.Call, now: int) -> tuple[Record | None, tuple[str, ...]]:
+    record = record.fork()
+    for key, row in record.outbox.items():
+        record.outbox[key] = replace(row, tries=0, next_try=now)
+    record.head.void_at = now if record.head.void_at else 0
+    after, answer = agenda.review(record, now, ())
+    return after, tuple(row.row for row in answer.rows)
+
+
+def same(first: Any, second: Any) -> bool:
+    """Whether two answers settle a delivery in the same way.
+
+    `again` repeats a redrive that wants its copy. The second answer may name more rows, of earlier calls that
+    nobody has marked, never fewer; a dead job's rows are left to the relay.
+    """
+    if isinstance(first, a.Redriven):
+        return first == second or (first.outcome, second.outcome) == ("publish", "again")
+    if type(first) is not type(second):
+        return False
+    if isinstance(first, a.Dead):
+        return (first.letter, first.publish) == (second.letter, second.publish)
+    missing = {row.row for row in getattr(first, "rows", ())} - {
+        row.row for row in getattr(second, "rows", ())
+    }
+    kept = ("token", "generation", "delay", "remaining", "reason", "publish")
+    return not missing and all(getattr(first, name, 0) == getattr(second, name, 0) for name in kept)
+
+
+def simplify(record: Record) -> None:
+    """Forget, in place, what no decision of this model looks at. What is shared with a kept record stays as it is."""
+    head = record.head
+    head.seq = head.updated_at = head.ended_at = head.started_at = head.idle_at = head.retry_max = 0
+    head.lease_max = AHEAD
+    head.void_at = AHEAD if head.void_at else 0
+    record.history = []
+    record.fresh = []
+    for pending in record.outbox.values():
+        pending.tries, pending.next_try = 0, AHEAD
+    for row in record.steps.values():
+        row.started_at = row.ended_at = 0
+        for work in (row.work, row.undo):
+            if work is not None:
+                simplify_work(work)
+
+
+def simplify_work(work: Work) -> None:
+    work.attempts = []
+    work.begin_id = ""
+    work.grants = min(work.grants, 1)
+    work.delay = 0
+    work.next_at = AHEAD if work.next_at > NOW else 0
+    ends = AHEAD if work.lease_until > NOW else NOW
+    work.lease_until = ends if work.token else 0
+
+
+def fingerprint(record: Record) -> Any:
+    head = record.head
+    return (
+        (
+            head.phase,
+            head.end_event,
+            head.tokens,
+            head.commits,
+            head.leases,
+            head.other_leases,
+            head.retrying,
+        ),
+        (head.letters, tuple(head.stalled), head.chain, head.void_at, tuple(record.undo)),
+        tuple(
+            (
+                (row.step, row.state, row.closing, row.late, row.failed_run, row.first_token, row.order),
+                (row.result, tuple(row.emitted), fingerprint_work(row.work)),
+                fingerprint_work(row.undo) if row.undo else None,
+            )
+            for row in sorted(record.steps.values(), key=lambda row: row.step)
+        ),
+        tuple(sorted((row.id, row.by, row.generation) for row in record.outbox.values())),
+        tuple(sorted((letter.id, letter.generation) for letter in record.letters.values())),
+    )
+
+
+def fingerprint_work(work: Work) -> Any:
+    return (
+        work.generation,
+        work.unpublished,
+        work.token,
+        work.ended_token,
+        work.lease_until,
+        tuple(work.granted),
+        work.failures,
+        work.next_at,
+        work.done,
+    )

@@ -52,9 +52,7 @@ def _print_sums(console: Console, outcome: Outcome) -> None:
     money = f"charged {books.money_charged:,.2f} − refunded {books.money_refunded:,.2f}"
     console.print("From the services' own books:", style="italic")
     console.print(f"  stock  opening {opening:,} = remaining {remaining:,} + shipped {shipped:,}")
-    console.print(
-        f"  money  charged {charged:,.2f} − refunded {refunded:,.2f} = {books.money_confirmed:,.2f} confirmed"
-    )
+    console.print(f"  money  {money} = {books.money_confirmed:,.2f} confirmed")
     console.print()
 
 

@@ -60,7 +60,6 @@ class Pace:
         quiet = 0
         self._calls_before = self._stage.called
         while True:
-            self._life.check()
             before = self._signs()
             await asyncio.sleep(0)
             if self._clock.ring() or self._signs() != before:
@@ -71,6 +70,7 @@ class Pace:
             quiet += 1
             if quiet < IDLE_TURNS or (quiet < WAITING_TURNS and self._busy()):
                 continue
+            self._life.check()
             if not await self._wait_for_handlers(strict):
                 return
             quiet = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -96,10 +96,13 @@ class Stage:
         assert None not in counts, [queue for queue, count in zip(queues, counts, strict=True) if not count]
         return sum(count.ready for count in counts if count)
 
+    def queues(self) -> list[str]:
+        """Every queue of the namespace, the delay wheel's included."""
+        return [*queues_of(self.topology), *self.wheel()]
+
     async def full_queues(self) -> dict[str, int]:
-        """Every queue of the namespace with messages in it, the delay wheel's included."""
-        queues: Sequence[str] = [*queues_of(self.topology), *self.wheel()]
-        counts = await self.broker.count(queues)
+        """Messages by queue, of those queues that hold any."""
+        counts = await self.broker.count(self.queues())
         return {count.queue: count.ready for count in counts if count is not None and count.ready}
 
     async def nothing_waits(self, within: float = 20.0) -> None:

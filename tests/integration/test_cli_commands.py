@@ -43,21 +43,12 @@ def dead(pavane: Pavane, poison: Path) -> str:
     """A run that is stalled with a dead letter; its name."""
     poison.touch()
     run: str = start(pavane, "poison").document["run"]
-    for line in _watch(pavane, run):
-        if line.get("kind") == "stalled":
-            return run
-    raise AssertionError
-
-
-def _watch(pavane: Pavane, run: str) -> list[dict]:
-    # Until it is stalled nothing ends the watch but its timeout.
-    for _ in range(20):
-        done = pavane("runs", "watch", run, "--timeout", "0.5", "--json")
-        if any(line.get("kind") == "stalled" for line in done.lines):
-            assert done.code == 124
-            assert done.error["code"] == "timeout"
-            return done.lines
-    raise AssertionError(done)
+    watched = pavane("runs", "watch", run, "--timeout", "0.5", "--json")
+    while not any(line.get("kind") == "stalled" for line in watched.lines):
+        watched = pavane("runs", "watch", run, "--timeout", "0.5", "--json")
+    # Nothing ends the watch of a stalled run but its timeout.
+    assert (watched.code, watched.error["code"]) == (124, "timeout")
+    return run
 
 
 def letter_of(pavane: Pavane, run: str) -> str:
@@ -160,10 +151,9 @@ def test_runs_are_listed_shown_and_watched(pavane: Pavane) -> None:
 
 def test_a_waiting_run_shows_its_timer(pavane: Pavane) -> None:
     run = start(pavane, "later").document["run"]
-    for _ in range(40):
+    shown = pavane.json("runs", "show", run)
+    while not shown["timers"]:
         shown = pavane.json("runs", "show", run)
-        if shown["timers"]:
-            break
     [timer] = shown["timers"]
     assert (timer["key"], timer["event"], shown["run"]["status"]) == ("confirm", "cli.confirmed", "waiting")
     assert timer["at"] > shown["run"]["started_at"]

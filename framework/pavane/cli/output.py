@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -87,14 +87,7 @@ def duration(seconds: float | None) -> str:
 
 def plain(document: object) -> Any:
     """A document as JSON knows it: models become objects, times ISO 8601."""
-    given: Any = document
-    if isinstance(given, BaseModel):
-        return given.model_dump(mode="json")
-    if isinstance(given, dict):
-        return {str(key): plain(value) for key, value in given.items()}
-    if isinstance(given, (list, tuple)):
-        return [plain(item) for item in given]
-    return given
+    return to_jsonable_python(document)
 
 
 def to_json(document: object) -> str:

@@ -78,7 +78,8 @@ def _add_step(branch: Tree, step: Step) -> Tree:
         line.append(f" → {clean(step.result.name)}", style="default")
     if step.closing:
         line.append("  closing", style="dim")
-    line.append(f"  {duration(step.duration_s)}", style="dim")
+    if step.duration_s is not None:
+        line.append(f"  {duration(step.duration_s)}", style="dim")
     if len(step.attempts) == 1 and not step.error:
         line.append(f"  {clean(step.attempts[0].host or '')}", style="dim")
     leaf = branch.add(line)

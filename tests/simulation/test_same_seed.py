@@ -10,6 +10,7 @@ import pytest
 
 from pavane import Reject, Retry
 from pavane.testing import CrashPoint, Harness
+from pavane.testing.pace import Pace
 from tests.unit.testing.shop import Charged, Declined, Noted, Placed, Reserved, orders, reminders, shop
 
 SEEDS = range(100)
@@ -100,3 +101,22 @@ async def test_another_seed_of_the_same_story_gives_other_ids_and_delays(seed: i
     assert not set(ids) & set(others)
     assert delays != other_delays
     assert (ids, delays) == await story(seed)
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_when_the_harness_is_idle_nothing_happens_any_more(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest, gaps = Pace.rest, list[int]()
+
+    async def rest_and_look_again(pace: Pace, *, strict: bool) -> None:
+        await rest(pace, strict=strict)
+        before = pace.signs()
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert pace.signs() == before
+        gaps.append(pace.quietest)
+
+    monkeypatch.setattr(Pace, "rest", rest_and_look_again)
+    await simulate(seed)
+    assert 0 < max(gaps) <= 5, "as the comment at WAITING_TURNS says"

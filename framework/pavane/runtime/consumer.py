@@ -35,7 +35,7 @@ class Consumer:
         self._prefetch = prefetch
         self._settle = settle
         self._subscription: Subscription | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
         self._suspicious = 0
 
     @property
@@ -44,9 +44,9 @@ class Consumer:
         return self._subscription is not None and self._subscription.ready
 
     @property
-    def tasks(self) -> frozenset[asyncio.Task[None]]:
-        """The deliveries that are being settled."""
-        return frozenset(self._tasks)
+    def tasks(self) -> tuple[asyncio.Task[None], ...]:
+        """The deliveries that are being settled, in the order in which they came."""
+        return tuple(self._tasks)
 
     async def start(self) -> None:
         """Subscribe, waiting for the broker as long as it takes."""
@@ -69,8 +69,8 @@ class Consumer:
         if self._crew.stopping:
             return
         task = asyncio.get_running_loop().create_task(self._handle(delivery))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
 
     async def _handle(self, delivery: Delivery) -> None:
         suspicious = delivery.delivery_count >= SUSPICIOUS_AFTER

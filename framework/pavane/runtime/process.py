@@ -80,9 +80,9 @@ class Process:
         return self.relay.busy or self._crew.outbox.busy or any(one.tasks for one in self.consumers)
 
     @property
-    def jobs(self) -> frozenset[asyncio.Task[None]]:
+    def jobs(self) -> tuple[asyncio.Task[None], ...]:
         """Deliveries that are being settled now."""
-        return frozenset(task for consumer in self.consumers for task in consumer.tasks)
+        return tuple(task for consumer in self.consumers for task in consumer.tasks)
 
     async def start(self) -> None:
         """Return when every consumer exists on the broker. Cancelling it leaves `stop` to be called."""

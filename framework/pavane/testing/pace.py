@@ -60,9 +60,9 @@ class Pace:
         quiet = 0
         self._calls_before = self._stage.called
         while True:
-            before = self._signs()
+            before = self.signs()
             await asyncio.sleep(0)
-            if self._clock.ring() or self._signs() != before:
+            if self._clock.ring() or self.signs() != before:
                 self.quietest = max(self.quietest, quiet)
                 quiet = 0
                 self._check_calls()
@@ -75,7 +75,7 @@ class Pace:
                 return
             quiet = 0
 
-    def _signs(self) -> tuple[int, ...]:
+    def signs(self) -> tuple[int, ...]:
         """Changes whenever anything happens."""
         return (
             self._store.asked,

@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 from pamqp import commands, frame, header
 from pamqp.base import Frame
 
+LARGEST_PART = 131_072 - 8
+"""Bytes of a body in one frame; RabbitMQ's frames have 128 KiB at most."""
+
 CONTENT_TYPE, HEADERS, MESSAGE_ID, TIMESTAMP = 0x8000, 0x2000, 0x0080, 0x0040
 
 
@@ -92,7 +95,8 @@ class RawPublisher:
         """Publish one message, and wait for its confirm."""
         self._send(1, commands.Basic.Publish(exchange=exchange, routing_key=key, mandatory=True))
         self._frame(2, 1, struct.pack(">HHQ", commands.Basic.frame_id, 0, len(body)) + properties)
-        self._frame(3, 1, body)
+        for start in range(0, len(body), LARGEST_PART):
+            self._frame(3, 1, body[start : start + LARGEST_PART])
         self._expect(commands.Basic.Ack)
 
     def __enter__(self) -> Self:

@@ -8,7 +8,7 @@ import logging
 from pavane.core import identity
 from pavane.core.answers import Committed, Dead, PutBack, RejectAnswer, Stale, UnknownRun
 from pavane.core.calls import Reject, Verdict
-from pavane.core.envelope import Envelope
+from pavane.core.envelope import GENERATION, STEP, WAIT_UNTIL, Envelope, copy_headers, number
 from pavane.core.record import JobKind, Letter
 from pavane.errors import PavaneError, Undecodable
 from pavane.errors import UnknownRun as UnknownRunError
@@ -17,6 +17,9 @@ from pavane.ports.broker import Delivery
 from pavane.runtime import copies
 from pavane.runtime.crew import Crew
 from pavane.runtime.verdicts import error_text, fingerprint
+
+OURS = (STEP, WAIT_UNTIL)
+"""Headers that a copy may have and the message it was made from had not."""
 
 log = logging.getLogger("pavane")
 
@@ -46,10 +49,7 @@ async def reject_message(
     step = (
         envelope.step
         if envelope and envelope.step
-        else identity.step_id(
-            worker.full_name,
-            event.id if event else identity.digest(delivery.message.body + delivery.queue.encode()),
-        )
+        else identity.step_id(worker.full_name, event.id if event else nameless_id(delivery))
     )
     answer: RejectAnswer = UnknownRun()
     record = envelope.run if envelope and error.code != "unknown_run" else ""
@@ -58,7 +58,27 @@ async def reject_message(
     if isinstance(answer, UnknownRun):
         record = identity.loose_key(identity.letter_id(worker.full_name, step, kind))
         answer = await reject(crew, worker, delivery, envelope, error, record=record, step=step, kind="step")
-    await settle_rejected(crew, delivery, record, answer, kind, envelope.generation if envelope else 0)
+    await settle_rejected(crew, delivery, record, answer, kind, generation_of(delivery))
+
+
+def nameless_id(delivery: Delivery) -> str:
+    """Stands in for the id of an event that cannot be read: the same for each delivery of one message.
+
+    What pavane itself adds to a redriven copy does not count, so the copy is known for what it is. Two messages
+    that are alike in everything are one message.
+    """
+    message = delivery.message
+    headers = sorted(
+        (name, value) for name, value in copy_headers(message.headers, 0).items() if name not in OURS
+    )
+    about = repr((message.content_type, headers, delivery.problem))
+    return identity.digest(about.encode() + message.body)
+
+
+def generation_of(delivery: Delivery) -> int:
+    """Read by itself, because a redriven letter has one even if nothing else of it can be read: with a lower
+    generation than its row's it would be taken for an old copy, and dropped."""
+    return number(delivery.message.headers, GENERATION, default=0)
 
 
 async def reject(
@@ -94,7 +114,7 @@ async def reject(
         step=step,
         worker=worker.full_name,
         kind=kind,
-        generation=envelope.generation if envelope else 0,
+        generation=generation_of(delivery),
         event=event,
         own_record=record.startswith("~"),
         verdict=Verdict(letter=letter),

@@ -32,12 +32,14 @@ from services.demo.wares import Wares
 from services.inventory.database import database_url
 from services.inventory.stocktaking import take_stock
 
-BAD_USE = 2
+BAD_USE, INTERRUPTED = 2, 130
+WIDTH_OF_A_FILE = 110
+"""Columns where the output goes to no terminal."""
 
 
 def main() -> int:
-    """The exit code: 0 if every run has ended and there are no violations, 2 if the options are wrong."""
-    console = Console(highlight=False)
+    """The exit code: 0 if every run has ended and there are no violations, 1 if not, 2 if it could not begin."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
     try:
         options = Options.read()
         wares = read(options.orders) if options.orders else generate(options)
@@ -46,6 +48,9 @@ def main() -> int:
     except (BadOptions, BadFile, AlreadyPlaced, ServiceFailed, PavaneError) as error:
         print(error, file=sys.stderr)
         return BAD_USE
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("stopped", file=sys.stderr)
+        return INTERRUPTED
     if options.json:
         print(json.dumps(outcome.document()), flush=True)
     return 1 if outcome.violations else 0

@@ -11,16 +11,26 @@ from typing import Any, assert_type
 from pydantic import BaseModel
 
 from pavane import (
+    App,
+    BulkReport,
+    Client,
     Context,
+    DeadLetter,
     Event,
+    HistoryEntry,
+    Listing,
     NotNow,
+    Page,
     Problem,
     RawEvent,
     Reject,
     Retry,
     RetryPolicy,
+    RunHandle,
+    RunStatus,
     Service,
     Settings,
+    Step,
     StepFailure,
     UndoContext,
     Workflow,
@@ -204,3 +214,40 @@ settings = Settings(
 )
 first: Problem | None = None
 raw: Event = RawEvent(name="typing.other", version=1, payload={"a": 1})
+
+
+async def outside(client: Client) -> None:
+    handle = await client.start(orders, Placed(order_id="1", lines=[], amount=1.0))
+    assert_type(handle, RunHandle[Confirmed])
+    assert_type(await handle.result(timedelta(minutes=1)), Confirmed)
+    assert_type(await client.run(orders, "1").result(5), Confirmed)
+    assert_type(await client.run(workflow=orders, run_id="1").result(), Confirmed)
+    assert_type(await client.run("typing_orders:1").result(), RawEvent)
+    assert_type(await client.run(run="typing_orders:1").wait(0.5), RunStatus)
+    either_event: Event = await client.run(either_way, "1").result()
+    print(either_event)
+    either: RunHandle[Event] = handle
+    assert_type(await client.emit(Charged(order_id="1", payment="p"), run=either, idempotency_key="key"), str)
+    async for run in client.runs(
+        status=["running", "stalled"], since=datetime.now(UTC), order_by="started_at"
+    ):
+        assert_type(run, RunStatus)
+    assert_type(await handle.steps(worker="inventory.reserve").page(10), Page[Step])
+    assert_type(await handle.history().all(), list[HistoryEntry])
+    async for line in handle.watch(after=5):
+        assert_type(line, HistoryEntry)
+    letters: Listing[DeadLetter] = client.dead_letters.list(worker="a.b", answered=False)
+    assert_type(await letters.count(), int)
+    assert_type(await client.dead_letters.redrive("id", force=True, rate=5, reason="mended"), BulkReport)
+    await client.dead_letters.redrive(run="typing_orders:1", dry_run=True)
+    await client.dead_letters.discard(everything=True, then="leave", by="somebody")
+
+
+app = App(services=[Service("typing_empty")], workflows=[orders, either_way])
+
+
+async def a_program() -> None:
+    async with app.running(settings, embedded=True, only=["typing_empty"]) as client:
+        assert_type(client, Client)
+    async with Client(settings) as client, Client() as other:
+        print(client, other)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from accepted import Charged, Confirmed, Placed, Reserved, Stock, Unavailable, inventory, payments
+from accepted import Charged, Confirmed, Placed, Reserved, Stock, Unavailable, inventory, orders, payments
 
-from pavane import Context, NotNow, Reject, RetryPolicy, Service, UndoContext, Workflow
+from pavane import Client, Context, NotNow, Reject, RetryPolicy, Service, UndoContext, Workflow
 
 
 @inventory.queue_worker("wrong_resources")  # error
@@ -83,3 +83,19 @@ async def inside(ctx: Context[Stock], undo: UndoContext[Stock], event: Placed) -
     undo.emit(event)  # error
     result: Unavailable = Reserved(order_id="1", reservation="r")  # error
     print(result)
+
+
+async def outside(client: Client) -> None:
+    await client.start(orders, Charged(order_id="1", payment="p"))  # error
+    await client.start(orders)  # error
+    client.run(orders)  # error
+    client.run("orders:1", "1")  # error
+    charged: Charged = await client.run(orders, "1").result()  # error
+    print(charged)
+    client.runs(statuses="running")  # error
+    client.dead_letters.list(workers="a.b")  # error
+    await client.dead_letters.redrive(then="leave")  # error
+    await client.dead_letters.discard(rate=5)  # error
+    await client.dead_letters.discard(then="forget")  # error
+    await client.run("orders:1").cancel("no")  # error
+    client.gates()  # error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pavane.client.means import Means
+from pavane.client.tracing import present_trace
 from pavane.core.answers import Emitted, Refused
 from pavane.core.calls import Emit
 from pavane.core.envelope import event_headers
@@ -44,6 +45,7 @@ def event_row(means: Means, event: Event, event_id: str) -> EventRow:
         time=means.clock.now(),
         payload=payload,
         producer=PRODUCER,
+        trace=present_trace(),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,6 +25,7 @@ from pavane import (
     UsageError,
     Workflow,
 )
+from pavane.client import tracing
 from pavane.core.calls import Commit
 from pavane.core.identity import digest
 from pavane.core.record import EventRow
@@ -115,6 +117,21 @@ async def test_start_returns_although_the_broker_is_away_and_leaves_the_row_to_t
     record = await stage.record("orders:1")
     assert list(record.outbox) == [record.head.start_event]
     assert "relay" in caplog.text
+
+
+async def test_a_run_goes_on_with_the_trace_that_its_caller_stands_in(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    carried = {"traceparent": parent, "tracestate": "a=b", "baggage": "c=d"}
+    monkeypatch.setattr(tracing, "_propagate", lambda: SimpleNamespace(inject=lambda to: to.update(carried)))
+    await stage.client.start(orders, Placed(order="1"))
+    [message] = await stage.empty(stage.queue)
+    assert carried.items() <= message.headers.items()
+    monkeypatch.setattr(tracing, "_propagate", lambda: None)
+    await stage.client.emit(Placed(order="2"))
+    [message] = await stage.empty(stage.queue)
+    assert not carried.keys() & message.headers.keys()
 
 
 # emit

@@ -17,7 +17,7 @@ from typing import Final
 from pavane.client.letter_actions import InHand, LetterAction, Outcomes, Redriving
 from pavane.client.means import Means
 from pavane.core.envelope import GENERATION, KIND, LETTER, RUN, STEP, number, text
-from pavane.core.identity import letter_id, loose_key
+from pavane.core.identity import loose_key
 from pavane.errors import InfrastructureError
 from pavane.ports.broker import Delivery, Message, ToDeadLetters
 from pavane.ports.store import FoundLetter
@@ -105,8 +105,6 @@ class Round:
         event = text(message.headers, "id", cloud=True)
         hand = self._in_hand(letter, text(message.headers, RUN) or loose_key(event), message)
         # A letter whose record cannot be told from its headers, or is not there, stays.
-        if letter_id(hand.record, hand.step, hand.kind) != letter:
-            return False
         record = await self._means.store.read(hand.record)
         if record is None or hand.step not in record.steps:
             return False

@@ -8,7 +8,7 @@ import pytest
 
 from pavane import LetterNotFound, StateUnavailable, UsageError
 from pavane.core.calls import CopyMark, Mark, Redrive
-from pavane.core.envelope import GENERATION, LETTER, OF_A_LETTER, STEP
+from pavane.core.envelope import GENERATION, LETTER, OF_A_LETTER, RUN, STEP
 from pavane.ports.broker import Message, ToDeadLetters
 from tests.unit.client.stage import START, WORKER, Placed, Stage
 
@@ -176,10 +176,24 @@ async def test_what_a_pass_left_behind_after_its_mark_is_dropped(stage: Stage) -
 
 
 async def test_a_letter_of_a_record_that_is_gone_stays(stage: Stage) -> None:
-    await stage.broker.publish(Message(b"{}", headers={LETTER: "f" * 16}), ToDeadLetters(stage.dlq))
+    letter = await stage.die(await stage.start("a"))
+    stage.store._keep("orders:a", None)
+    await stage.broker.publish(Message(b"{}", headers={"foreign": 1}), ToDeadLetters(stage.dlq))
     await stage.client.dead_letters.redrive(everything=True)
     await stage.client.dead_letters.discard(everything=True, then="leave")
-    assert await stage.letters_queued() == ["f" * 16]
+    left = await stage.empty(stage.dlq)
+    assert [message.headers.get(LETTER) for message in left] == [letter, None]
+
+
+async def test_a_letter_whose_headers_name_another_record_stays(stage: Stage) -> None:
+    """A starting event that was emitted in another run carries that run's name."""
+    letter, other = await stage.die(await stage.start("a")), await stage.start("b")
+    [message] = await stage.empty(stage.dlq)
+    stage.store._keep("orders:a", None)
+    moved = Message(message.body, headers={**message.headers, RUN: other})
+    await stage.broker.publish(moved, ToDeadLetters(stage.dlq))
+    await stage.client.dead_letters.redrive(everything=True)
+    assert await stage.letters_queued() == [letter]
 
 
 async def test_one_pass_at_a_time(stage: Stage) -> None:

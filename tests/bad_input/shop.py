@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pavane import App, Context, Event, Service, Workflow
+from pavane import App, Context, Event, Service, UndoContext, Workflow
 
 
 class Placed(Event, name="bad.placed"):
     order: str
+    note: str = ""
 
 
 class Reserved(Event, name="bad.reserved"):
@@ -51,6 +52,9 @@ orders = Workflow(
 door = Service("door", "Loose events")
 shop = Service("shop", "Steps of a run")
 
+undone: list[str] = []
+"""Runs whose reservation was undone, in this process."""
+
 heard: Counter[str] = Counter()
 """How often each id of a `bad.knocked` reached its handler, in this process."""
 
@@ -79,7 +83,11 @@ async def answer(ctx: Context, event: Asked) -> None:
         return NotDeclared()  # type: ignore[return-value]
 
 
-@shop.queue_worker("reserve")
+async def unreserve(ctx: UndoContext, event: Placed) -> None:
+    undone.append(ctx.run or "")
+
+
+@(shop.queue_worker("reserve").compensate_with(unreserve))
 async def reserve(ctx: Context, event: Placed) -> Reserved:
     return Reserved(order=event.order)
 

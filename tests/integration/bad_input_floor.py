@@ -98,6 +98,19 @@ class Floor:
         delivery.ack()
         return delivery.message.body
 
+    async def counts(self, *queues: str) -> list[int]:
+        """Messages that wait in these queues, which exist."""
+        found = [count.ready for count in await self._broker.count(queues) if count is not None]
+        assert len(found) == len(queues)
+        return found
+
+    async def take(self, queue: str, body: bytes) -> None:
+        """Take the message with this body out of a queue."""
+        delivery = await self._broker.get(queue)
+        assert delivery is not None
+        assert delivery.message.body == body
+        delivery.ack()
+
     async def discard(self, letter: DeadLetter) -> None:
         report = await self.client.dead_letters.discard(
             letter.id, then="leave", reason="the test has seen it"

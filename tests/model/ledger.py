@@ -2,8 +2,7 @@
 
 The functions called here are the ones the memory store runs, nothing is written a second time. Two records
 that differ only in what no decision looks at (history, attempts, who asked, when exactly) are one record
-here: that, and remembering every answer, keeps the exploration small. Time has three values: never, over,
-and ahead; what makes a time pass is a move of the model (`expire`, `elapse`, `due`).
+here (`likeness`): that, and remembering every answer, keeps the exploration small.
 
 Every call is made twice, as if its reply had been lost: the second answer must settle the delivery in the
 same way and may write nothing.
@@ -19,9 +18,8 @@ from pavane.core import agenda, begin, compensation, letters, run, step
 from pavane.core import answers as a
 from pavane.core import calls as c
 from pavane.core.record import Contract, EventRow, JobKind, Letter, Record, StepRow, UndoSpec, Work
+from tests.model.likeness import AHEAD, NOW, fingerprint, same, simplify
 
-NOW = 1_000_000
-AHEAD = NOW + 1_000
 RUN = "order:1"
 MAX_ATTEMPTS = 2
 
@@ -288,89 +286,3 @@ def review_when_due(record: Record, _: c.Call, now: int) -> tuple[Record | None,
     record.head.void_at = now if record.head.void_at else 0
     after, answer = agenda.review(record, now, ())
     return after, tuple(row.row for row in answer.rows)
-
-
-def same(first: Any, second: Any) -> bool:
-    """Whether two answers settle a delivery in the same way.
-
-    `again` repeats a redrive that wants its copy. The second answer may name more rows, of earlier calls that
-    nobody has marked, never fewer; a dead job's rows are left to the relay.
-    """
-    if isinstance(first, a.Redriven):
-        return first == second or (first.outcome, second.outcome) == ("publish", "again")
-    if type(first) is not type(second):
-        return False
-    if isinstance(first, a.Dead):
-        return (first.letter, first.publish) == (second.letter, second.publish)
-    missing = {row.row for row in getattr(first, "rows", ())} - {
-        row.row for row in getattr(second, "rows", ())
-    }
-    kept = ("token", "generation", "delay", "remaining", "reason", "publish")
-    return not missing and all(getattr(first, name, 0) == getattr(second, name, 0) for name in kept)
-
-
-def simplify(record: Record) -> None:
-    """Forget, in place, what no decision of this model looks at. What is shared with a kept record stays as it is."""
-    head = record.head
-    head.seq = head.updated_at = head.ended_at = head.started_at = head.idle_at = head.retry_max = 0
-    head.lease_max = AHEAD
-    head.void_at = AHEAD if head.void_at else 0
-    record.history = []
-    record.fresh = []
-    for pending in record.outbox.values():
-        pending.tries, pending.next_try = 0, AHEAD
-    for row in record.steps.values():
-        row.started_at = row.ended_at = 0
-        for work in (row.work, row.undo):
-            if work is not None:
-                simplify_work(work)
-
-
-def simplify_work(work: Work) -> None:
-    work.attempts = []
-    work.begin_id = ""
-    work.grants = min(work.grants, 1)
-    work.delay = 0
-    work.next_at = AHEAD if work.next_at > NOW else 0
-    ends = AHEAD if work.lease_until > NOW else NOW
-    work.lease_until = ends if work.token else 0
-
-
-def fingerprint(record: Record) -> Any:
-    head = record.head
-    return (
-        (
-            head.phase,
-            head.end_event,
-            head.tokens,
-            head.commits,
-            head.leases,
-            head.other_leases,
-            head.retrying,
-        ),
-        (head.letters, tuple(head.stalled), head.chain, head.void_at, tuple(record.undo)),
-        tuple(
-            (
-                (row.step, row.state, row.closing, row.late, row.failed_run, row.first_token, row.order),
-                (row.result, tuple(row.emitted), fingerprint_work(row.work)),
-                fingerprint_work(row.undo) if row.undo else None,
-            )
-            for row in sorted(record.steps.values(), key=lambda row: row.step)
-        ),
-        tuple(sorted((row.id, row.by, row.generation) for row in record.outbox.values())),
-        tuple(sorted((letter.id, letter.generation) for letter in record.letters.values())),
-    )
-
-
-def fingerprint_work(work: Work) -> Any:
-    return (
-        work.generation,
-        work.unpublished,
-        work.token,
-        work.ended_token,
-        work.lease_until,
-        tuple(work.granted),
-        work.failures,
-        work.next_at,
-        work.done,
-    )

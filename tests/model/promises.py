@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from pavane.core.record import JobKind, Record, StepRow, Work
 from tests.model.ledger import Broken, Job, Ledger
-from tests.model.protocol import Message
+from tests.model.moves import Message
 from tests.model.system import View
 
 KINDS: tuple[JobKind, ...] = ("step", "undo")

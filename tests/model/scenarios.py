@@ -13,8 +13,9 @@ from pavane.core.answers import Dead, Granted, Retrying
 from pavane.core.record import JobKind, UndoSpec
 from tests.model.explore import Explored, explore
 from tests.model.ledger import Job, Ledger, ids
+from tests.model.moves import Bugs, Message
 from tests.model.promises import Promises
-from tests.model.protocol import Bugs, Message, Protocol
+from tests.model.protocol import Protocol
 from tests.model.system import System
 
 SOUND = Bugs()
@@ -136,11 +137,11 @@ SCENARIOS = (
     SUCCESS,
     FAILURE,
     Scenario("retry and dead letter, two copies", (UNSURE,), faults=3, copies=2),
-    Scenario("redrive", (UNSURE,), faults=4, redrives=1, before=dead),
+    Scenario("redrive", (UNSURE,), faults=3, redrives=1, before=dead),
     Scenario("undo of two", (RESERVE, SHIP, PAY), faults=3, before=two_were_done),
     Scenario("undo of two, one unknown", (RESERVE, SHIP, PAY), faults=1, before=one_is_unknown),
     Scenario("undo that fails", (NOT_UNDONE, PAY), faults=2, before=one_was_done),
-    Scenario("redrive of an undo", (NOT_UNDONE, PAY), faults=4, redrives=1, before=undo_is_stuck),
+    Scenario("redrive of an undo", (NOT_UNDONE, PAY), faults=3, redrives=1, before=undo_is_stuck),
     Scenario("late, void and undo", (RESERVE, PAY), faults=2),
     Scenario("late, failing, undo", (replace(RESERVE, outcomes=MAY_FAIL), PAY), faults=1),
     Scenario(

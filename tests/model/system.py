@@ -10,8 +10,10 @@ from collections.abc import Hashable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from pavane.core.record import JobKind
-from tests.model.ledger import NOW, Ledger
-from tests.model.protocol import IDLE, Effect, Message, Process, Protocol
+from tests.model.ledger import Ledger
+from tests.model.likeness import NOW
+from tests.model.moves import IDLE, Effect, Message, Process
+from tests.model.protocol import Protocol
 
 T = TypeVar("T", bound=Hashable)
 

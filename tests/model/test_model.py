@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from tests.model.explore import Counterexample
-from tests.model.protocol import Bugs
+from tests.model.moves import Bugs
 from tests.model.scenarios import FAILURE, SCENARIOS, SUCCESS, Scenario
 
 

@@ -54,19 +54,23 @@ class Patience:
             except (*AWAY, *NOT_TAKEN) as error:
                 if not routable and isinstance(error, NOT_TAKEN):
                     raise
-                self._noticed(what, error)
+                self.noticed(what, error)
                 await self._clock.sleep(int(pause * self._random.uniform(0.5, 1.5)))
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
-                self._answered(what)
+                self.answered(what)
                 return answer
 
-    def _noticed(self, what: str, error: Exception) -> None:
+    def noticed(self, what: str, error: Exception) -> None:
+        """Somebody was not answered: say it, once for each outage. Nobody but a person ends a lost state."""
         if what not in self._away:
             self._away.add(what)
-            log.warning("%s: %s Work waits for it; no attempt is spent.", what, error)
+            level = logging.ERROR if isinstance(error, StateLost) else logging.WARNING
+            remedy = getattr(error, "remedy", "")
+            log.log(level, "%s: %s Work waits for it; no attempt is spent. %s", what, error, remedy)
 
-    def _answered(self, what: str) -> None:
+    def answered(self, what: str) -> None:
+        """Somebody was answered: an outage that was noticed is over."""
         if what in self._away:
             self._away.discard(what)
             log.warning("%s: answers again.", what)

@@ -70,8 +70,14 @@ class Relay:
                 await self._tick_due()
                 self._sleep()
             except InfrastructureError as error:
-                log.debug("the relay waits: %s", error)
+                self._crew.patience.noticed("state", error)
                 self._set_alarm(self._crew.clock.now() + POLL_EVERY)
+            except Exception:
+                # A net with a hole is mended by the next look; one that is gone would be missed by nobody.
+                log.exception("the relay failed, and looks again in %g s", POLL_EVERY / 1000)
+                self._set_alarm(self._crew.clock.now() + POLL_EVERY)
+            else:
+                self._crew.patience.answered("state")
             finally:
                 self._looking = False
 

@@ -188,8 +188,9 @@ async def test_a_record_that_somebody_broke_leaves_the_others_alone(
         await stage.start()
     for stage in (broken, truncated, whole):
         await stage.mark(returned=(stage.first.id,))
-    client.delete("one:{s00}:waiting:flow:broken")
-    client.set("one:{s00}:waiting:flow:broken", "nonsense")
+    for part in ("waiting", "history"):
+        client.delete(f"one:{{s00}}:{part}:flow:broken")
+        client.set(f"one:{{s00}}:{part}:flow:broken", "nonsense")
     client.hset("one:{s00}:run:flow:truncated", "head", '{"key":')
     before = client.hgetall("one:{s00}:run:flow:broken")
     for stage in (broken, truncated):

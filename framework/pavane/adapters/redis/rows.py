@@ -72,7 +72,7 @@ def work(stored: Json) -> Work:
 
 
 def step(stored: Json) -> StepRow:
-    stored["work"] = work(stored["work"])
+    stored["work"] = work(stored.get("work", {}))
     if "undo" in stored:
         stored["undo"] = work(stored["undo"])
     if "compensation" in stored:

@@ -99,7 +99,7 @@ end
 local function new_row(record, at)
   local row = add_step(record, fill({
     step = CALL.step, worker = CALL.worker, event = '', started_at = at, work = new_work(),
-  }, STEP))
+  }, STEP, 'emitted'))
   take_in(record, row)
   return row
 end

@@ -24,14 +24,21 @@ local function open(key, at)
   return record
 end
 
--- Lua does not roll back: a key that somebody gave another type must fail here, before the first write.
-local function check_types(record)
-  for _, part in ipairs(PARTS) do
-    local found = redis.call('TYPE', name_of(record, part)).ok
-    if found ~= 'none' and found ~= TYPES[part] then
-      error({ err = 'WRONGTYPE ' .. name_of(record, part) .. ' is a ' .. found })
-    end
+-- Lua does not roll back: a key that somebody gave another type must fail here, before the first write. Those that
+-- the transition has read have been checked by that.
+local function check_type(record, part)
+  local found = redis.call('TYPE', name_of(record, part)).ok
+  if found ~= 'none' and found ~= TYPES[part] then
+    error({ err = 'WRONGTYPE ' .. name_of(record, part) .. ' is a ' .. found })
   end
+end
+
+local function check_types(record)
+  if record.new then check_type(record, 'waiting') end
+  if next(record.touched) then check_type(record, 'agenda') end
+  if next(record.kept) then check_type(record, 'events') end
+  if next(record.data) then check_type(record, 'data') end
+  if #record.history > 0 then check_type(record, 'history') end
 end
 
 local function save_waiting(record)
@@ -89,19 +96,20 @@ end
 local function save_steps(record, fields)
   for step in pairs(record.edited) do
     local row = record.steps[step]
-    local stored = strip(row, STEP)
-    stored.work = strip(row.work, WORK)
-    if row.undo then stored.undo = strip(row.undo, WORK) end
+    strip(row.work, WORK)
+    local undo = row.undo and strip(row.undo, WORK)
+    strip(row, STEP)
+    row.undo = undo -- an undo that has only defaults is one all the same
     fields[#fields + 1] = 'step:' .. step
-    fields[#fields + 1] = cjson.encode(stored)
+    fields[#fields + 1] = cjson.encode(row)
   end
 end
 
 local function save_history(record)
   if #record.history == 0 then return end
-  local lines, list = {}, name_of(record, 'history')
+  local lines, list, length = {}, name_of(record, 'history'), 0
   for i, line in ipairs(record.history) do lines[i] = cjson.encode(line) end
-  local length = redis.call('RPUSH', list, unpack(lines))
+  for i = 1, #lines, 1000 do length = redis.call('RPUSH', list, unpack(lines, i, math.min(i + 999, #lines))) end
   local cap = record.head.contract and record.head.contract.max_history or 100
   if length > cap then redis.call('LTRIM', list, -cap, -1) end
 end
@@ -116,6 +124,30 @@ local function save_expiry(record)
   end
 end
 
+local function save_fields(record, part, fields)
+  for i = 1, #fields, 1000 do
+    redis.call('HSET', name_of(record, part), unpack(fields, i, math.min(i + 999, #fields)))
+  end
+end
+
+local function event_fields(record)
+  local fields = {}
+  for id in pairs(record.kept) do
+    fields[#fields + 1] = id
+    fields[#fields + 1] = record.events[id].bytes
+  end
+  return fields
+end
+
+local function data_fields(record)
+  local fields = {}
+  for key, bytes in pairs(record.data) do
+    fields[#fields + 1] = key
+    fields[#fields + 1] = bytes
+  end
+  return fields
+end
+
 -- Write everything that the transition has changed. All writes of all transitions happen here.
 local function save(record)
   check_types(record)
@@ -127,12 +159,12 @@ local function save(record)
     fields[#fields + 1] = 'undo'
     fields[#fields + 1] = cjson.encode(record.undo)
   end
+  save_history(record)
   fields[#fields + 1] = 'head'
   fields[#fields + 1] = cjson.encode(strip(record.head, HEAD))
-  for i = 1, #fields, 2 do redis.call('HSET', name_of(record, 'run'), fields[i], fields[i + 1]) end
-  for id in pairs(record.kept) do redis.call('HSET', name_of(record, 'events'), id, record.events[id].bytes) end
-  for key, bytes in pairs(record.data) do redis.call('HSET', name_of(record, 'data'), key, bytes) end
-  save_history(record)
+  save_fields(record, 'run', fields)
+  save_fields(record, 'events', event_fields(record))
+  save_fields(record, 'data', data_fields(record))
   save_expiry(record)
 end
 

@@ -4,43 +4,45 @@
 local ATTEMPTS_KEPT = 100
 
 local WORK = {
-  generation = 0, unpublished = '', token = 0, begin_id = '', ended_token = 0, lease_until = 0, granted = {},
-  grants = 0, failures = 0, delay = 0, next_at = 0, done = false, put_back = false, attempts = {}, letter = '',
+  generation = 0, unpublished = '', token = 0, begin_id = '', ended_token = 0, lease_until = 0, grants = 0,
+  failures = 0, delay = 0, next_at = 0, done = false, put_back = false, letter = '',
 }
 local STEP = {
   state = 'running', closing = false, late = false, failed_run = false, first_token = 0, order = 0, result = '',
-  emitted = {}, started_at = 0, ended_at = 0, progress = -1, note = '', error = '', error_type = '', redrives = 0,
+  started_at = 0, ended_at = 0, progress = -1, note = '', error = '', error_type = '', redrives = 0,
   redrive_pass = '',
 }
 -- `outbox` and `timers` count the rows of `waiting`; `shown` and `due` are the status and time last indexed.
 local HEAD = {
   workflow = '', run_id = '', phase = 'running', reason = '', start_event = '', start_digest = '', end_event = '',
   started_at = 0, updated_at = 0, ended_at = 0, deadline_at = 0, void_at = 0, idle_at = 0, tokens = 0, seq = 0,
-  commits = 0, leases = 0, other_leases = 0, lease_max = 0, retry_max = 0, retrying = 0, letters = 0, stalled = {},
+  commits = 0, leases = 0, other_leases = 0, lease_max = 0, retry_max = 0, retrying = 0, letters = 0,
   cancelling = false, chain = '', outbox = 0, timers = 0, shown = '', due = 0,
 }
+local DEFAULTS = { [WORK] = { __index = WORK }, [STEP] = { __index = STEP }, [HEAD] = { __index = HEAD } }
 
-local function fill(row, defaults)
-  for name, value in pairs(defaults) do
-    if row[name] == nil then
-      if type(value) == 'table' then row[name] = {} else row[name] = value end
-    end
+-- Give a row its defaults, without writing them into it; it gets an empty list of each given name.
+local function fill(row, defaults, list, other)
+  if list and not row[list] then row[list] = {} end
+  if other and not row[other] then row[other] = {} end
+  return setmetatable(row, DEFAULTS[defaults])
+end
+
+-- A row as it is stored; nobody reads it any more.
+local function strip(row, defaults)
+  for name, value in pairs(row) do
+    if value == defaults[name] or (type(value) == 'table' and next(value) == nil) then row[name] = nil end
   end
   return row
 end
 
-local function strip(row, defaults)
-  local stored = {}
-  for name, value in pairs(row) do
-    local empty = defaults[name] ~= nil and type(value) == 'table' and next(value) == nil
-    if value ~= defaults[name] and not empty then stored[name] = value end
-  end
-  return stored
+local function fill_work(work)
+  return fill(work, WORK, 'granted', 'attempts')
 end
 
 local function new_record(key, head)
   return {
-    key = key, head = fill(head, HEAD), steps = {}, edited = {}, events = {}, kept = {}, sent = {}, data = {},
+    key = key, head = fill(head, HEAD, 'stalled'), steps = {}, edited = {}, events = {}, kept = {}, sent = {}, data = {},
     waiting = {}, touched = {}, letters = {}, moved = {}, history = {}, fresh = {},
   }
 end
@@ -50,13 +52,13 @@ local function name_of(record, part)
 end
 
 local function new_work()
-  return fill({}, WORK)
+  return fill_work({})
 end
 
 local function read_step(json)
-  local row = fill(cjson.decode(json), STEP)
-  row.work = fill(row.work or {}, WORK)
-  if row.undo then fill(row.undo, WORK) end
+  local row = fill(cjson.decode(json), STEP, 'emitted')
+  row.work = fill_work(row.work or {})
+  if row.undo then fill_work(row.undo) end
   return row
 end
 
@@ -232,18 +234,18 @@ local function terminal(record)
   return record.head.phase ~= 'running' and record.head.phase ~= 'compensating'
 end
 
+local function said(text)
+  if text ~= '' then return text end
+  return nil
+end
+
 -- Add one line to the history. `line` may name a `row`; empty fields are left out.
 local function remember(record, kind, at, line)
-  local head = record.head
+  local head, row = record.head, line.row
   head.seq = head.seq + 1
-  local stored = { seq = head.seq, at = at, kind = kind, detail = line.detail }
-  if line.row then
-    stored.worker = line.row.worker
-    stored.step = line.row.step
-  end
-  if line.attempt and line.attempt ~= 0 then stored.attempt = line.attempt end
-  for _, name in ipairs({ 'event', 'cause', 'by', 'reason' }) do
-    if line[name] and line[name] ~= '' then stored[name] = line[name] end
-  end
-  record.history[#record.history + 1] = stored
+  record.history[#record.history + 1] = {
+    seq = head.seq, at = at, kind = kind, detail = line.detail, worker = row and row.worker, step = row and row.step,
+    attempt = line.attempt ~= 0 and line.attempt or nil, event = said(line.event), cause = said(line.cause),
+    by = said(line.by), reason = said(line.reason),
+  }
 end

@@ -4,7 +4,7 @@ local function new_row(record, at)
   return add_step(record, fill({
     step = CALL.step, worker = CALL.worker, event = CALL.event and CALL.event.id or '', started_at = at,
     work = new_work(),
-  }, STEP))
+  }, STEP, 'emitted'))
 end
 
 -- A letter that was filed before is answered, not filed again.

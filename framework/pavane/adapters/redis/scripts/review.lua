@@ -88,6 +88,7 @@ local function review(record, at)
   void_leases(record, at)
   mark_idle(record, at)
   for _, id in ipairs(record.fresh) do rows[#rows + 1] = id end
+  record.head.due = -1 -- its entry in the index is written anew, even if it was wrong
   local found = publications(record, rows)
   save(record)
   return found

@@ -59,16 +59,23 @@ program.command("doctor")(doctor.doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the program and exit."""
-    sys.exit(execute(sys.argv[1:] if arguments is None else arguments))
+    """Run the program and exit. What concerns the whole process is set here."""
+    given = sys.argv[1:] if arguments is None else arguments
+    out = output_of(given)
+    warnings.showwarning = _warning_to(out)
+    quiet_logs(json=out.json)
+    sys.exit(execute(given))
+
+
+def output_of(arguments: Sequence[str]) -> Output:
+    """Where even a command line that cannot be read is answered."""
+    return Output(json="--json" in hoist(arguments)[0])
 
 
 def execute(arguments: Sequence[str]) -> int:
     """Run the program; its exit code."""
     globals_, rest = hoist(arguments)
-    out = Output(json="--json" in globals_)
-    warnings.showwarning = _warning_to(out)
-    quiet_logs(json=out.json)
+    out = output_of(arguments)
     try:
         code = get_command(program).main(args=[*globals_, *rest], prog_name="pavane", standalone_mode=False)
     except PavaneError as error:

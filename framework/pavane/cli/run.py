@@ -47,14 +47,14 @@ def run(
     names = [name for given in only or () for name in given.split(",") if name]
     loaded = load_app(app, settings)
     loaded.choose(names)
-    set_up_logs(settings)
+    if embedded and processes > 1:
+        raise UsageError("--embedded is one process.", remedy="Leave out --processes, or use servers.")
     if not embedded:
         _need_urls(settings)
+    set_up_logs(settings)
     if processes == 1:
         loaded.run(settings, embedded=embedded, only=names)
         return
-    if embedded:
-        raise UsageError("--embedded is one process.", remedy="Leave out --processes, or use servers.")
     code = run_processes(
         processes, session.as_arguments(), app or settings.app or "", names, settings.declare
     )

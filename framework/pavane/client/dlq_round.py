@@ -16,9 +16,7 @@ from typing import Final
 
 from pavane.client.letter_actions import InHand, LetterAction, Outcomes, Redriving
 from pavane.client.means import Means
-from pavane.core.envelope import GENERATION, KIND, LETTER, RUN, STEP, number, text
-from pavane.core.identity import loose_key
-from pavane.errors import InfrastructureError
+from pavane.core.envelope import GENERATION, KIND, LETTER, RECORD, STEP, number, text
 from pavane.ports.broker import Delivery, Message, ToDeadLetters
 from pavane.ports.store import FoundLetter
 
@@ -80,7 +78,7 @@ class Round:
         """Settle a message, or put it back at the tail."""
         try:
             leaves = await self._leaves(delivery.message, outcomes)
-        except InfrastructureError:
+        except Exception:
             # Unsettled it would be hidden until this process disconnects.
             await self._put_back(delivery)
             raise
@@ -102,9 +100,8 @@ class Round:
         """Whether a letter that nobody wants may go, because an earlier pass has settled it."""
         if not letter or await self._means.store.letter(letter) is not None:
             return False
-        event = text(message.headers, "id", cloud=True)
-        hand = self._in_hand(letter, text(message.headers, RUN) or loose_key(event), message)
-        # A letter whose record cannot be told from its headers, or is not there, stays.
+        hand = self._in_hand(letter, text(message.headers, RECORD), message)
+        # A letter whose record is not there, or knows nothing of it, stays.
         record = await self._means.store.read(hand.record)
         if record is None or hand.step not in record.steps:
             return False

@@ -12,7 +12,7 @@ from pavane.client.means import Means
 from pavane.core import letters
 from pavane.core.answers import Discarded, Redriven
 from pavane.core.calls import CopyMark, Discard, Mark, Redrive
-from pavane.core.envelope import STEP, copy_headers
+from pavane.core.envelope import STEP, WAIT_UNTIL, copy_headers
 from pavane.core.record import JobKind, Record
 from pavane.ports.broker import Message, ToQueue, Unroutable
 
@@ -183,6 +183,7 @@ def job_queue(means: Means, hand: InHand) -> str:
 
 def _next_copy(hand: InHand, generation: int) -> Message:
     headers = copy_headers(hand.message.headers, generation)
+    headers.pop(WAIT_UNTIL, None)  # a version nobody knew is waited for anew
     if hand.kind == "step":
         headers.pop(STEP, None)
     return Message(body=hand.message.body, headers=headers, content_type=hand.message.content_type)

@@ -36,7 +36,8 @@ WAIT_UNTIL: Final = "pavane-wait-until"
 LETTER: Final = "pavane-letter"
 REASON: Final = "pavane-reason"
 WORKER: Final = "pavane-worker"
-OF_A_LETTER: Final = (LETTER, REASON, WORKER)
+RECORD: Final = "pavane-record"
+OF_A_LETTER: Final = (LETTER, REASON, WORKER, RECORD)
 TRACE: Final = ("traceparent", "tracestate", "baggage")
 
 _PREFIXES: Final = ("cloudEvents_", "cloudEvents:", "ce-")
@@ -121,10 +122,17 @@ def copy_headers(headers: Mapping[str, HeaderValue], generation: int) -> dict[st
 
 
 def letter_headers(
-    headers: Mapping[str, HeaderValue], *, letter: str, reason: str, worker: str, step: str, generation: int
+    headers: Mapping[str, HeaderValue],
+    *,
+    letter: str,
+    reason: str,
+    worker: str,
+    record: str,
+    step: str,
+    generation: int,
 ) -> dict[str, HeaderValue]:
     """Headers of a dead letter: the delivery's own, the longest left out if they are too many, and what finds
-    its row again."""
+    its row again. The record is named, because it may be another than that of the run that emitted the event."""
     kept = copy_headers(headers, generation)
     sizes = {name: len(name.encode()) + len(str(value).encode()) + 8 for name, value in kept.items()}
     excess = sum(sizes.values()) - LARGEST_OF_A_LETTER
@@ -133,7 +141,7 @@ def letter_headers(
             break
         excess -= sizes[name]
         del kept[name]
-    return {**kept, LETTER: letter, REASON: reason, WORKER: worker, STEP: step}
+    return {**kept, LETTER: letter, REASON: reason, WORKER: worker, RECORD: record, STEP: step}
 
 
 def read(headers: Mapping[str, object], body: bytes, content_type: str | None) -> Envelope:

@@ -62,6 +62,7 @@ async def send_letter(
             letter=letter.id,
             reason=letter.reason,
             worker=letter.worker,
+            record=record,
             step=letter.step,
             generation=generation,
         ),

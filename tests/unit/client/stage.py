@@ -153,6 +153,7 @@ class Stage:
             letter=letter.id,
             reason="rejected",
             worker=WORKER,
+            record=run,
             step=step,
             generation=answer.generation,
         )

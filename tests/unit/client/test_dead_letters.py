@@ -8,7 +8,7 @@ import pytest
 
 from pavane import LetterNotFound, StateUnavailable, UsageError
 from pavane.core.calls import CopyMark, Mark, Redrive
-from pavane.core.envelope import GENERATION, LETTER, OF_A_LETTER, RUN, STEP
+from pavane.core.envelope import GENERATION, LETTER, OF_A_LETTER, RECORD, RUN, STEP, WAIT_UNTIL
 from pavane.ports.broker import Message, ToDeadLetters
 from tests.unit.client.stage import START, WORKER, Placed, Stage
 
@@ -185,15 +185,26 @@ async def test_a_letter_of_a_record_that_is_gone_stays(stage: Stage) -> None:
     assert [message.headers.get(LETTER) for message in left] == [letter, None]
 
 
-async def test_a_letter_whose_headers_name_another_record_stays(stage: Stage) -> None:
-    """A starting event that was emitted in another run carries that run's name."""
+async def test_a_letter_whose_record_knows_nothing_of_it_stays(stage: Stage) -> None:
     letter, other = await stage.die(await stage.start("a")), await stage.start("b")
     [message] = await stage.empty(stage.dlq)
     stage.store._keep("orders:a", None)
-    moved = Message(message.body, headers={**message.headers, RUN: other})
+    moved = Message(message.body, headers={**message.headers, RECORD: other})
     await stage.broker.publish(moved, ToDeadLetters(stage.dlq))
     await stage.client.dead_letters.redrive(everything=True)
     assert await stage.letters_queued() == [letter]
+
+
+async def test_what_was_left_behind_of_a_start_emitted_in_another_run_is_published(stage: Stage) -> None:
+    """Such an event carries the name of the run that emitted it; the letter names its own record."""
+    await redriven_but_not_published(stage, "a")
+    [message] = await stage.empty(stage.dlq)
+    moved = Message(message.body, headers={**message.headers, RUN: "parents:1", WAIT_UNTIL: 5})
+    await stage.broker.publish(moved, ToDeadLetters(stage.dlq))
+    await stage.client.dead_letters.redrive(everything=True)
+    [copy] = await stage.empty(stage.queue)
+    assert (copy.headers[GENERATION], copy.headers[RUN]) == (2, "parents:1")
+    assert WAIT_UNTIL not in copy.headers
 
 
 async def test_one_pass_at_a_time(stage: Stage) -> None:

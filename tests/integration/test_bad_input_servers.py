@@ -1,0 +1,132 @@
+"""A start with settings or servers that cannot be used is refused with its code, and shows no password."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from pavane import Client, PavaneError, Settings, StateLost
+from tests.bad_input import servers, shop
+from tests.bad_input.servers import CASES, SECRET, BadServer
+from tests.servers import RabbitServer, RedisServer, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def private_redis() -> Iterator[RedisServer]:
+    """A store that a test may spoil."""
+    with RedisServer() as server:
+        yield server
+
+
+async def refusal(**settings: object) -> PavaneError:
+    """The error that a start with these settings ends with."""
+    with pytest.raises(PavaneError) as refused:
+        async with shop.app.running(Settings(**settings)):  # type: ignore[arg-type]
+            raise AssertionError("it started")
+    return refused.value
+
+
+async def it_works(rabbit: RabbitServer, state_url: str, namespace: str) -> None:
+    """The same App starts on good servers, and a message is handled."""
+    settings = Settings(broker_url=rabbit.url, state_url=state_url, namespace=namespace, shards=2)
+    async with shop.app.running(settings) as client:
+        run = await client.start(shop.orders, shop.Placed(order="good"))
+        await client.emit(shop.Paid(order="good", amount=1), run=run)
+        assert (await run.wait(30)).status == "completed"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
+async def test_a_start_with_such_urls_is_refused(
+    rabbit: RabbitServer, redis_server: RedisServer, namespace: str, case: BadServer
+) -> None:
+    broker_url, state_url = case.urls(rabbit.url, redis_server.url, free_port())
+    async with asyncio.timeout(15):
+        error = await refusal(broker_url=broker_url, state_url=state_url, namespace=namespace)
+    assert error.code == case.code
+    assert case.says in str(error)
+    assert SECRET not in f"{error} {error!r} {error.remedy} {error.__cause__!r} {error.__context__!r}"
+
+
+@pytest.mark.parametrize(
+    "case", [CASES[0], CASES[2], CASES[6], CASES[7], CASES[9]], ids=lambda case: case.what
+)
+async def test_the_command_ends_with_its_exit_code(
+    rabbit: RabbitServer, redis_server: RedisServer, namespace: str, case: BadServer
+) -> None:
+    broker_url, state_url = case.urls(rabbit.url, redis_server.url, free_port())
+    given = {"PAVANE_BROKER_URL": broker_url, "PAVANE_STATE_URL": state_url, "PAVANE_NAMESPACE": namespace}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PAVANE_")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pavane.cli", "run", "tests.bad_input.shop:app"),
+        env=inherited | {name: value for name, value in given.items() if value is not None},
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    said = output.decode()
+    assert process.returncode == case.exit_code, said
+    assert SECRET not in said
+    assert "Traceback" not in said
+
+
+async def test_a_wrong_password_for_redis_is_refused(
+    rabbit: RabbitServer, private_redis: RedisServer, namespace: str
+) -> None:
+    right = "the right one"
+    with Redis.from_url(private_redis.url) as admin:
+        admin.config_set("requirepass", right)
+    place = private_redis.url.removeprefix("redis://")
+    for credentials in ("", f":{SECRET}@", f"nobody:{SECRET}@"):
+        error = await refusal(
+            broker_url=rabbit.url, state_url=f"redis://{credentials}{place}", namespace=namespace
+        )
+        assert error.code == servers.WRONG_PASSWORD.code
+        assert "password" in str(error)
+        assert SECRET not in f"{error!r} {error.__cause__!r} {error.__context__!r}"
+    await it_works(rabbit, f"redis://:{right.replace(' ', '%20')}@{place}", namespace)
+
+
+async def test_a_redis_that_evicts_is_refused_with_the_command_that_mends_it(
+    rabbit: RabbitServer, namespace: str
+) -> None:
+    with RedisServer(options={"maxmemory": "64mb", "maxmemory-policy": "allkeys-lru"}) as evicting:
+        error = await refusal(broker_url=rabbit.url, state_url=evicting.url, namespace=namespace)
+        assert error.code == servers.EVICTS.code
+        assert "maxmemory-policy allkeys-lru" in str(error)
+        assert error.remedy in servers.EVICTS.remedy.replace("`redis-cli", "Run `redis-cli")
+        with pytest.raises(PavaneError, match="maxmemory-policy"):
+            async with Client(Settings(broker_url=rabbit.url, state_url=evicting.url, namespace=namespace)):
+                raise AssertionError("it connected")
+        with Redis.from_url(evicting.url) as admin:
+            assert admin.execute_command(*error.remedy.split("`")[1].split()[1:])
+        await it_works(rabbit, evicting.url, namespace)
+
+
+async def test_another_number_of_shards_is_refused(
+    rabbit: RabbitServer, redis_server: RedisServer, namespace: str
+) -> None:
+    await it_works(rabbit, redis_server.url, namespace)
+    error = await refusal(broker_url=rabbit.url, state_url=redis_server.url, namespace=namespace, shards=3)
+    assert error.code == servers.OTHER_SHARDS.code
+    assert "PAVANE_SHARDS=2" in error.remedy
+
+
+async def test_an_emptied_redis_is_refused(
+    rabbit: RabbitServer, private_redis: RedisServer, namespace: str
+) -> None:
+    await it_works(rabbit, private_redis.url, namespace)
+    with Redis.from_url(private_redis.url) as admin:
+        admin.flushall()
+    error = await refusal(broker_url=rabbit.url, state_url=private_redis.url, namespace=namespace)
+    assert isinstance(error, StateLost)
+    assert error.code == servers.EMPTIED.code
+    assert "pavane topology apply --new-epoch" in error.remedy

@@ -15,7 +15,9 @@ from tests.integration.raw_amqp import HOSTILE
 GOOD_BODY = b'{"by": "somebody"}'
 LIMIT = 262_144
 
-IN_THE_QUEUE = "`pavane dlq ls`, and the worker's dead-letter queue with the message's bytes"
+IN_THE_QUEUE = "dead letter"
+"""The head of the page says what that is."""
+
 MEND_THE_SENDER = "Mend the sender and have it send again; `pavane dlq discard` the letter."
 NOTHING = "Nothing to do."
 
@@ -65,7 +67,7 @@ BODIES = (
     undecodable("a byte order mark before the JSON", b"\xef\xbb\xbf" + GOOD_BODY, "Not JSON"),
     undecodable("`NaN` or `Infinity` in the JSON", b'{"by": "x", "times": NaN}', "NaN"),
     undecodable("JSON nested deeper than 64", b"[" * 65 + b"]" * 65, "deeper than 64"),
-    undecodable("half a million brackets", b"[" * 200_000, "deeper than 64"),
+    undecodable("two hundred thousand brackets", b"[" * 200_000, "deeper than 64"),
     undecodable("a compressed body", gzip.compress(GOOD_BODY), "Not JSON"),
     undecodable("a pickled object: it is never loaded", pickle.dumps({"by": "x"}), "Not JSON"),
     Arrival(
@@ -161,9 +163,16 @@ CONTENT_TYPES = (
     ),
 )
 
+NO_NUMBER = Case(
+    what="a header that is `NaN` or infinity as a floating-point number",
+    code="refused by RabbitMQ",
+    seen="RabbitMQ itself closes the sender's connection; no worker sees anything",
+    remedy="Mend the sender.",
+)
+
 KILLERS = tuple(
     Arrival(
-        what=f"{what} that makes the usual client drop its connection",
+        what=what,
         code="undecodable",
         body=case.encode(),
         properties=HOSTILE[case][0],
@@ -304,7 +313,7 @@ GROUPS = (
         title="Headers",
         about="What identifies the event has to be there and right. A number that could only hurry or delay "
         "something counts as absent if it is out of range. No header ever moves a job's record.",
-        cases=HEADERS,
+        cases=(*HEADERS, NO_NUMBER),
     ),
     Group(title="Runs that headers claim", about="", cases=RUNS),
 )

@@ -73,6 +73,24 @@ INTAKE_GARBAGE = Case(
     seen="the queue `*.parked`, and `pavane doctor` (`parked`)",
     remedy="Find out who may publish to `*.jobs`; look at the message with RabbitMQ's tools.",
 )
+TOO_LARGE_CALL = Case(
+    what="starting or emitting an event over 256 KiB (`PAVANE_MAX_BODY`)",
+    code="too_large",
+    seen="`client.start` and `client.emit` raise it; nothing is recorded",
+    remedy="Keep large content elsewhere and send its place; or raise the limit everywhere.",
+)
+TOO_LARGE_EMIT = Case(
+    what="a handler that emits an event over 256 KiB",
+    code="rejected",
+    seen=f"error type `LimitExceeded`; {IN_THE_QUEUE}",
+    remedy="Keep large content elsewhere and send its place, deploy, redrive.",
+)
+NO_SUCH_RUN = Case(
+    what="an event emitted into a run that does not exist",
+    code="run_not_found",
+    seen="`client.emit` raises it, `pavane` ends with 3",
+    remedy="Start the run first.",
+)
 SECOND_START = Case(
     what="a second starting event for a run id that exists, with another payload",
     code=HANDLED,
@@ -88,12 +106,15 @@ GROUPS = (
     ),
     Group(
         title="Events in time and in runs",
-        about="",
+        about="What a sender, a handler or a client can get wrong about time, runs and sizes.",
         cases=(
             NEWER,
             OF_A_LIVE_RUN,
             CYCLE,
             UNDECLARED,
+            TOO_LARGE_CALL,
+            TOO_LARGE_EMIT,
+            NO_SUCH_RUN,
             SECOND_START,
             FORGED_UNDO,
             UNDO_GARBAGE,

@@ -38,7 +38,7 @@ def setting(what: str, urls: Callable[[str, str, int], Urls], says: str, remedy:
     return BadServer(
         what=what,
         code="settings_error",
-        seen="the start is refused, `pavane run` ends with 2; the variable is named, the password is not",
+        seen="the start is refused, `pavane run` ends with 2",
         urls=urls,
         says=says,
         exit_code=2,
@@ -178,7 +178,7 @@ EMPTIED = Case(
 GROUPS = (
     Group(
         title="Settings and servers",
-        about="Checked before anything is consumed. No error, log line or `repr` shows a password.",
+        about="Checked before anything is consumed. The error names the variable or the server, never a password.",
         cases=(*CASES, WRONG_PASSWORD, EVICTS, OTHER_SHARDS, EMPTIED),
     ),
 )

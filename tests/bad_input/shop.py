@@ -42,6 +42,10 @@ class Asked(Event, name="bad.asked"):
     how: str
 
 
+class Grown(Event, name="bad.grown"):
+    size: int
+
+
 class NotDeclared(Event, name="bad.not_declared"):
     pass
 
@@ -83,6 +87,11 @@ async def answer(ctx: Context, event: Asked) -> None:
         return NotDeclared()  # type: ignore[return-value]
 
 
+@door.queue_worker("enlarge")
+async def enlarge(ctx: Context, event: Grown) -> Knocked:
+    return Knocked(by="x" * event.size)
+
+
 async def unreserve(ctx: UndoContext, event: Placed) -> None:
     undone.append(ctx.run or "")
 
@@ -97,4 +106,4 @@ async def confirm(ctx: Context, event: Paid) -> Confirmed:
     return Confirmed(order=event.order)
 
 
-app = App(services=[door, shop], workflows=[orders], events=[Paid, Knocked, Pinged, Asked])
+app = App(services=[door, shop], workflows=[orders], events=[Paid, Knocked, Pinged, Asked, Grown])

@@ -8,12 +8,12 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from pavane import RunStatus, UsageError
+from pavane import RunNotFound, RunStatus, TooLarge, UsageError
 from pavane.core.topology import LEVELS
 from pavane.runtime import copies
 from tests.bad_input import runs, shop
 from tests.bad_input.case import HANDLED
-from tests.bad_input.messages import GOOD_BODY
+from tests.bad_input.messages import GOOD_BODY, LIMIT
 from tests.bad_input.runs import BAD_RUN_IDS, RunId
 from tests.bad_input.wire import HeaderValue, event_headers, message_properties
 from tests.integration.bad_input_floor import Floor, eventually, open_floor
@@ -151,6 +151,35 @@ async def test_an_undeclared_event_is_rejected_and_never_sent(floor: Floor, how:
     await floor.discard(letter)
 
 
+async def test_an_event_over_the_limit_is_refused_to_whoever_sends_it(floor: Floor) -> None:
+    large = "x" * LIMIT
+    for send in (
+        lambda: floor.client.start(shop.orders, shop.Placed(order="large", note=large)),
+        lambda: floor.client.emit(shop.Knocked(by=large)),
+    ):
+        with pytest.raises(TooLarge) as refused:
+            await send()
+        assert refused.value.code == runs.TOO_LARGE_CALL.code
+    with pytest.raises(RunNotFound):
+        await status(floor, "bad_orders:large")
+    await floor.goes_on()
+
+
+async def test_a_handler_that_emits_an_event_over_the_limit_is_rejected(floor: Floor) -> None:
+    await floor.client.emit(shop.Grown(size=LIMIT))
+    letter = await floor.only_letter()
+    assert (letter.reason, letter.error_type) == (runs.TOO_LARGE_EMIT.code, "LimitExceeded")
+    await floor.goes_on()
+    await floor.discard(letter)
+
+
+async def test_an_event_cannot_be_emitted_into_a_run_that_does_not_exist(floor: Floor) -> None:
+    with pytest.raises(RunNotFound) as refused:
+        await floor.client.emit(shop.Paid(order="x", amount=1), run="bad_orders:never_started")
+    assert refused.value.code == runs.NO_SUCH_RUN.code
+    await floor.goes_on()
+
+
 async def test_a_second_start_with_another_payload_keeps_the_first(floor: Floor) -> None:
     run = await live_run(floor, "twice")
     again = await floor.client.start(shop.orders, shop.Placed(order="twice", note="else"))
@@ -165,8 +194,9 @@ async def test_an_undo_that_nobody_asked_for_is_not_carried_out(floor: Floor) ->
     run = await live_run(floor, "forged")
     [step] = await floor.client.run(run).steps(worker="shop.reserve").all()
     for queue in (floor.names.undo_queue("shop", "reserve"), floor.queue("shop.reserve")):
-        headers: dict[str, HeaderValue] = {"pavane_kind": "undo", "pavane_step": step.step_id}
-        await throw(floor, queue, "bad.placed", b"{}", pavane_run=run, **headers)
+        await throw(
+            floor, queue, "bad.placed", b"{}", pavane_run=run, pavane_kind="undo", pavane_step=step.step_id
+        )
         await floor.goes_on()
     found = await status(floor, run)
     assert (found.phase, found.steps, shop.undone) == ("running", {"committed": 1}, [])

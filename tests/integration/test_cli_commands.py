@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 
 from pavane.cli.findings import NAMES
 from pavane.model.views import BulkReport, DeadLetter, HistoryEntry, RunStatus, Step
-from tests.integration.cli_runner import APP, Done, Pavane
+from tests.integration.cli_runner import APP, ROOT, Done, Pavane
 from tests.servers import RabbitServer, RedisServer
 
 
@@ -277,3 +280,14 @@ def test_an_unreachable_server_is_code_4(redis_server: RedisServer) -> None:
 def test_the_program_as_people_call_it(pavane: Pavane) -> None:
     done = pavane.outside("runs", "show", "orders:nothing", "--json")
     assert (done.code, done.out, done.error["code"]) == (3, "", "run_not_found")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(pavane: Pavane) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "pavane.cli", "runs", "ls"],
+            cwd=ROOT, env=pavane.environment, stdout=closed, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")

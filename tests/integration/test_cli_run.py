@@ -71,6 +71,16 @@ def test_a_process_that_dies_takes_the_others_along_and_tells(pavane: Pavane) ->
     wait_until_gone(second)
 
 
+def test_processes_whose_parent_is_killed_stop_too(pavane: Pavane) -> None:
+    with pavane.running(APP, "--processes", "2") as workers:
+        workers.wait_until_ready()
+        children = children_of(workers.process.pid)
+        workers.process.kill()
+        workers.process.wait()
+        for child in children:
+            wait_until_gone(child)
+
+
 def test_only_some_workers_run(pavane: Pavane) -> None:
     with pavane.running(APP, "--only", "stock") as workers:
         workers.wait_until_ready()

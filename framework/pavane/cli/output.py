@@ -149,8 +149,14 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
     return made
 
 
+class _Terminal(Console):
+    def on_broken_pipe(self) -> None:
+        """A reader that has seen enough is no error: the program ends as one does."""
+        raise BrokenPipeError
+
+
 def _console(file: Any) -> Console:
-    return Console(
+    return _Terminal(
         file=file,
         markup=False,
         highlight=False,

@@ -2,13 +2,16 @@
 
 The children have a session of their own, so that a Ctrl-C reaches them once, through their parent. If one
 ends by itself, the others are stopped and its code is the answer: whoever supervises the parent starts anew.
+If the parent is killed, its end of the children's standard input closes, and they stop by themselves.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
+import threading
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
 
@@ -21,8 +24,20 @@ def run_processes(
 ) -> int:
     """Run `pavane run` that often; the first code that is not 0, else 0."""
     command = [sys.executable, "-m", "pavane.cli", *global_options, "run", app, "--declare", declare]
-    command += [f"--only={name}" for name in only]
+    command += ["--with-parent", *(f"--only={name}" for name in only)]
     return asyncio.run(_Herd(count, command).run())
+
+
+def stop_with_parent() -> None:
+    """In a child: stop, as if asked to, when standard input ends."""
+
+    def wait() -> None:
+        # Past Python's own buffer, whose lock a daemon thread would hold when the interpreter ends.
+        while os.read(0, 1024):
+            continue
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="pavane-parent", daemon=True).start()
 
 
 class _Herd:
@@ -39,7 +54,7 @@ class _Herd:
             loop.add_signal_handler(number, self._forward, number)
         for _ in range(self._count):
             child = await asyncio.create_subprocess_exec(
-                *self._command, stderr=PIPE, start_new_session=True, limit=LONGEST_LINE
+                *self._command, stdin=PIPE, stderr=PIPE, start_new_session=True, limit=LONGEST_LINE
             )
             self._children.append(child)
         ends = [asyncio.create_task(self._follow(child)) for child in self._children]

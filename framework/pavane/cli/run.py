@@ -9,7 +9,7 @@ import typer
 from pavane.cli.loading import load_app
 from pavane.cli.logs import set_up_logs
 from pavane.cli.options import AppArgument
-from pavane.cli.processes import run_processes
+from pavane.cli.processes import run_processes, stop_with_parent
 from pavane.cli.session import session_of
 from pavane.errors import SettingsError, UsageError
 from pavane.model.later import in_calls
@@ -33,6 +33,7 @@ def run(
     ] = None,
     health_port: Annotated[int | None, typer.Option("--health-port", hidden=True)] = None,
     reload: Annotated[bool, typer.Option("--reload", hidden=True)] = False,
+    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Run the workers of APP until SIGTERM or SIGINT; a second signal ends it at once.
 
@@ -52,6 +53,8 @@ def run(
     if not embedded:
         _need_urls(settings)
     set_up_logs(settings)
+    if with_parent:
+        stop_with_parent()
     if processes == 1:
         loaded.run(settings, embedded=embedded, only=names)
         return

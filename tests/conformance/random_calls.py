@@ -181,7 +181,7 @@ class RandomCaller:
     def emit(self) -> Call:
         record = self.record() if self.chance(0.9) else "flow:none"
         known = self._records().get(record)
-        if known and self.chance(0.3):
+        if known and known.events and self.chance(0.3):
             return Emit(record=record, event=self.event(self.random.choice(sorted(known.events))), by="x")
         return Emit(record=record, event=self.event(self.made("outside")), by=self.random.choice(("", "x")))
 

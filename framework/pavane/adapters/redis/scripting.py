@@ -13,7 +13,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "scripts"
 
-_RECORD = ("clock", "call", "record", "outbox", "ending", "agenda", "keep")
+_RECORD = ("clock", "lists", "call", "record", "outbox", "ending", "agenda", "keep")
 _LEASE = (*_RECORD, "leasing", "compensation")
 _ALL = (*_LEASE, "letters")
 
@@ -31,9 +31,9 @@ FRAGMENTS: Mapping[str, tuple[str, ...]] = {
     "redrive": _ALL,
     "discard": _ALL,
     "tick": (*_ALL, "review"),
-    "read": ("clock", "call", "record", "agenda", "keep"),
-    "history": ("clock", "call", "record", "agenda", "keep"),
-    "places": ("call",),
+    "read": ("clock", "lists", "call", "record", "agenda", "keep"),
+    "history": ("clock", "lists", "call", "record", "agenda", "keep"),
+    "places": ("lists", "call"),
     "claim": ("clock",),
     "disclaim": (),
 }

@@ -1,9 +1,11 @@
 -- What a record waits for, and how it shows itself. Follows core/agenda.py.
 
+local Agenda = {}
+
 local LOOSE_RETENTION = 7 * 86400000
 
 -- When the record may be forgotten; 0: not yet foreseeable.
-local function expires_at(head)
+function Agenda.expires_at(head)
   local ended = head.phase ~= 'running' and head.phase ~= 'compensating'
   if head.letters > 0 or head.outbox > 0 or head.timers > 0 or (head.workflow ~= '' and not ended) then return 0 end
   local last = math.max(head.updated_at, head.ended_at, head.lease_max, head.retry_max)
@@ -11,9 +13,10 @@ local function expires_at(head)
 end
 
 -- The next time that something is due; `waiting` is the earliest of the outbox and the timers, or 0.
-local function due_at(record, waiting)
+function Agenda.due_at(record, waiting)
   local head = record.head
-  local times = { waiting, head.deadline_at, head.void_at, terminal(record) and 0 or head.idle_at, expires_at(head) }
+  local idle_at = Record.terminal(record) and 0 or head.idle_at
+  local times = { waiting, head.deadline_at, head.void_at, idle_at, Agenda.expires_at(head) }
   local due = 0
   for _, time in ipairs(times) do
     if time > 0 and (due == 0 or time < due) then due = time end
@@ -21,9 +24,9 @@ local function due_at(record, waiting)
   return due
 end
 
-local function status_of(record)
+function Agenda.status_of(record)
   local head = record.head
-  if terminal(record) then return head.phase end
+  if Record.terminal(record) then return head.phase end
   if #head.stalled > 0 then return 'stalled' end
   local at_work = head.leases + head.other_leases > 0 or head.outbox > 0 or head.retrying > 0
   return head.timers > 0 and not at_work and 'waiting' or head.phase

@@ -6,12 +6,12 @@ local CRASHES_BEFORE_DEATH = 3
 -- A new record for a starting event or an event outside workflows; nil: unknown run.
 local function open_record(key, at)
   if CALL.contract and CALL.event then
-    local record = new_run(key, CALL.run_id, CALL.contract, CALL.event, CALL.digest, at)
-    remember(record, 'run_started', at, { event = CALL.event.name, cause = CALL.event.id })
+    local record = Run.new_run(key, CALL.run_id, CALL.contract, CALL.event, CALL.digest, at)
+    Record.remember(record, 'run_started', at, { event = CALL.event.name, cause = CALL.event.id })
     return record
   end
   if string.sub(key, 1, 1) == '~' and CALL.event then
-    local record = new_record(key, { key = key, started_at = at, updated_at = at })
+    local record = Record.new_record(key, { key = key, started_at = at, updated_at = at })
     record.new = true
     return record
   end
@@ -24,16 +24,16 @@ local function granted(record, row, work, at)
     token = work.token, attempt = work.grants, failures = work.failures, last_delay = work.delay,
     lease_until = work.lease_until, step_started_at = row.started_at, now = at,
   }
-  local data = record.new and {} or redis.call('HGETALL', name_of(record, 'data'))
+  local data = record.new and {} or redis.call('HGETALL', Record.name_of(record, 'data'))
   if #data > 0 then
     fields.data = {}
-    for i = 1, #data, 2 do fields.data[data[i]] = attach(data[i + 1]) end
+    for i = 1, #data, 2 do fields.data[data[i]] = Call.attach(data[i + 1]) end
   end
   if undo then
     fields.reason = record.head.reason
-    fields.unknown = not committed(row)
-    fields.event = attach(event_of(record, row.event).bytes)
-    if row.result ~= '' then fields.result = attach(event_of(record, row.result).bytes) end
+    fields.unknown = not Record.committed(row)
+    fields.event = Call.attach(Record.event_of(record, row.event).bytes)
+    if row.result ~= '' then fields.result = Call.attach(Record.event_of(record, row.result).bytes) end
   end
   return 'granted', fields
 end
@@ -48,11 +48,11 @@ end
 local function answer_from_row(record, row, work, at)
   local state = row.state
   if work.token ~= 0 and work.begin_id == CALL.begin_id then return granted(record, row, work, at) end
-  if work.done then return 'committed', { rows = pending_of(record, row.step) } end
-  local letter = letter_of(record, work)
+  if work.done then return 'committed', { rows = Outbox.pending_of(record, row.step) } end
+  local letter = Letters.letter_of(record, work)
   if letter then return answer_dead(work, letter) end
   if state == (CALL.kind == 'step' and 'dead' or 'undo_stuck') then return 'refused', { reason = 'discarded' } end
-  if CALL.kind == 'step' and contains({ 'refused', 'undoing', 'undone', 'undo_stuck' }, state) then
+  if CALL.kind == 'step' and Lists.contains({ 'refused', 'undoing', 'undone', 'undo_stuck' }, state) then
     return 'refused', { reason = 'run_' .. record.head.phase }
   end
   if CALL.generation < work.generation then
@@ -71,14 +71,14 @@ local function is_closing(record, row)
   if CALL.framework then return true end
   if not CALL.event or record.head.phase == 'running' then return false end
   if CALL.event.id == record.head.end_event then return true end
-  local cause = CALL.cause and step_of(record, CALL.cause)
-  return (cause and cause.closing and contains(cause.emitted, CALL.event.id)) or false
+  local cause = CALL.cause and Record.step_of(record, CALL.cause)
+  return (cause and cause.closing and Lists.contains(cause.emitted, CALL.event.id)) or false
 end
 
 -- Why the run does not take this job (a code), or nil.
 local function why_refused(record, row)
   local phase = record.head.phase
-  if not is_run(record) then return nil end
+  if not Record.is_run(record) then return nil end
   if CALL.contract and CALL.event and CALL.event.id ~= record.head.start_event then return 'second_start' end
   if CALL.kind == 'undo' then return phase ~= 'compensating' and 'run_' .. phase or nil end
   if phase == 'running' or phase == 'completed' then return nil end
@@ -87,18 +87,18 @@ end
 
 -- Keep what the job is begun with, so that no header of a later copy is asked.
 local function take_in(record, row)
-  row.closing = is_closing(record, nil) and is_run(record)
+  row.closing = is_closing(record, nil) and Record.is_run(record)
   row.compensation = CALL.compensation
   if CALL.event then
     row.event = CALL.event.id
-    if not event_of(record, row.event) then keep_sent(record, CALL.event) end
+    if not Record.event_of(record, row.event) then Record.keep_sent(record, CALL.event) end
   end
 end
 
 -- The row of a job's first begin.
 local function new_row(record, at)
-  local row = add_step(record, fill({
-    step = CALL.step, worker = CALL.worker, event = '', started_at = at, work = new_work(),
+  local row = Record.add_step(record, Record.fill({
+    step = CALL.step, worker = CALL.worker, event = '', started_at = at, work = Record.new_work(),
   }, STEP, 'emitted'))
   take_in(record, row)
   return row
@@ -109,7 +109,7 @@ local function refuse(record, row, reason, at)
   if CALL.kind == 'undo' then return end
   if reason == 'second_start' then
     local event = CALL.event or { name = '', id = '' }
-    remember(record, 'step_refused', at, { event = event.name, cause = event.id, reason = reason })
+    Record.remember(record, 'step_refused', at, { event = event.name, cause = event.id, reason = reason })
     return
   end
   if not row then
@@ -118,15 +118,15 @@ local function refuse(record, row, reason, at)
     record.head.retrying = record.head.retrying - 1
   end
   row.state = 'refused'
-  remember(record, 'step_refused', at, { row = row, cause = row.event, reason = reason })
+  Record.remember(record, 'step_refused', at, { row = row, cause = row.event, reason = reason })
 end
 
 -- Whether the job may not be tried again, as the fields of *exhausted*; nil: it may.
 local function why_exhausted(row, work, at)
-  if crashes(work) >= CRASHES_BEFORE_DEATH then
+  if Leasing.crashes(work) >= CRASHES_BEFORE_DEATH then
     return {
       reason = 'crash_loop', attempts = work.grants, error_type = 'CrashLoop',
-      error = crashes(work) .. ' processes ended while running this job',
+      error = Leasing.crashes(work) .. ' processes ended while running this job',
     }
   end
   local timeout = CALL.kind == 'step' and CALL.step_timeout or 0
@@ -142,25 +142,25 @@ end
 
 -- Exhausted, with a verdict: dead-letter the job in this very call.
 local function begin_dead(record, row, work, at)
-  if work.token ~= 0 then lose_lease(record, row, work, CALL.kind, at) end
-  local letter = die(record, row, work, CALL.kind, CALL.verdict, at)
+  if work.token ~= 0 then Leasing.lose_lease(record, row, work, CALL.kind, at) end
+  local letter = Letters.die(record, row, work, CALL.kind, CALL.verdict, at)
   record.head.updated_at = at
   return 'dead', {
-    letter = letter, generation = work.generation, publish = true, rows = publications(record, record.fresh),
+    letter = letter, generation = work.generation, publish = true, rows = Outbox.publications(record, record.fresh),
   }
 end
 
 -- Grant: count the attempt, set the lease, and take the idle mark off.
 local function begin_granted(record, row, work, at)
   local head, step = record.head, CALL.kind == 'step'
-  grant(record, row, work, CALL.kind, at, CALL.begin_id, CALL.lease, CALL.host)
+  Leasing.grant(record, row, work, CALL.kind, at, CALL.begin_id, CALL.lease, CALL.host)
   row.state = step and 'running' or 'undoing'
-  remember(record, step and 'step_started' or 'undo_started', at, {
+  Record.remember(record, step and 'step_started' or 'undo_started', at, {
     row = row, attempt = work.grants, cause = row.event,
   })
-  unstall(record, 'idle', at)
+  Ending.unstall(record, 'idle', at)
   head.updated_at = at
-  if head.contract and not terminal(record) and head.idle_at == 0 then
+  if head.contract and not Record.terminal(record) and head.idle_at == 0 then
     head.idle_at = at + head.contract.idle_after
   end
   return granted(record, row, work, at)
@@ -178,7 +178,7 @@ local function settle(record, row, work, reported, at)
   elseif row.first_token == 0 then
     take_in(record, row)
   end
-  if crashes(work) == CRASHES_BEFORE_ISOLATION and not CALL.alone then return 'isolate', nil, reported end
+  if Leasing.crashes(work) == CRASHES_BEFORE_ISOLATION and not CALL.alone then return 'isolate', nil, reported end
   local exhausted = why_exhausted(row, work, at)
   if exhausted and not CALL.verdict then return 'exhausted', exhausted, reported end
   if exhausted then
@@ -189,13 +189,13 @@ local function settle(record, row, work, reported, at)
   return kind, fields, record
 end
 
-return transition(function(record, at, key)
+return Keep.transition(function(record, at, key)
   record = record or open_record(key, at)
   if not record then return 'unknown_run' end
-  local row = edit(record, CALL.step)
-  local work = work_of(row, CALL.kind)
+  local row = Record.edit(record, CALL.step)
+  local work = Record.work_of(row, CALL.kind)
   if CALL.kind == 'undo' and not work then return 'refused', { reason = 'no_undo' } end
-  local reported = work and report_ended(work, CALL.ended) and record or nil
+  local reported = work and Leasing.report_ended(work, CALL.ended) and record or nil
   if work then
     local kind, fields = answer_from_row(record, row, work, at)
     if kind then return kind, fields, reported end

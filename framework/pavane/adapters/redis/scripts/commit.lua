@@ -12,19 +12,19 @@ local function write_result(record, row, at, late)
   row.error = ''
   row.error_type = ''
   row.work.done = true
-  for key, number in pairs(CALL.data or {}) do record.data[key] = blob(number) end
+  for key, number in pairs(CALL.data or {}) do record.data[key] = Call.blob(number) end
   if head.contract then row.failed_run = false end
   for _, event in ipairs(CALL.events or {}) do
-    keep_sent(record, event)
-    if head.contract and contains(head.contract.fails, event.name) then row.failed_run = true end
+    Record.keep_sent(record, event)
+    if head.contract and Lists.contains(head.contract.fails, event.name) then row.failed_run = true end
   end
 end
 
 local function write_events(record, row, at)
   for _, event in ipairs(CALL.events or {}) do
     row.emitted[#row.emitted + 1] = event.id
-    put_event(record, event, at, row.step)
-    remember(record, 'event_emitted', at, {
+    Outbox.put_event(record, event, at, row.step)
+    Record.remember(record, 'event_emitted', at, {
       row = row, event = event.name, cause = row.event, detail = { id = event.id },
     })
   end
@@ -34,23 +34,23 @@ end
 local function write_timers(record, row, at)
   local phase = record.head.phase
   for _, key in ipairs(CALL.cancelled_timers or {}) do
-    if drop_waiting(record, 't' .. key) then
-      remember(record, 'timer_cancelled', at, { row = row, detail = { key = key } })
+    if Record.drop_waiting(record, 't' .. key) then
+      Record.remember(record, 'timer_cancelled', at, { row = row, detail = { key = key } })
     end
   end
   for _, timer in ipairs(CALL.timers or {}) do
     local event = timer.event
     if phase ~= 'running' then
-      remember(record, 'timer_cancelled', at, {
+      Record.remember(record, 'timer_cancelled', at, {
         row = row, event = event.name, reason = phase, detail = { key = timer.key },
       })
     else
-      local time = contains(CALL.relative, timer.key) and at + timer.at or timer.at
-      put_waiting(record, 't' .. timer.key, {
+      local time = Lists.contains(CALL.relative, timer.key) and at + timer.at or timer.at
+      Record.put_waiting(record, 't' .. timer.key, {
         key = timer.key, at = time, set_by = row.step, event = event.id, name = event.name,
-        causation = event.causation, bytes = blob(event.blob),
+        causation = event.causation, bytes = Call.blob(event.blob),
       })
-      remember(record, 'timer_set', at, {
+      Record.remember(record, 'timer_set', at, {
         row = row, event = event.name, detail = { key = timer.key, at = string.format('%.0f', time) },
       })
     end
@@ -58,32 +58,32 @@ local function write_timers(record, row, at)
 end
 
 local function commit_late(record, row, at)
-  remember(record, 'step_late', at, { row = row, attempt = row.work.grants, reason = record.head.reason })
-  start_chain_when_clear(record, at, row.step)
+  Record.remember(record, 'step_late', at, { row = row, attempt = row.work.grants, reason = record.head.reason })
+  Compensation.start_chain_when_clear(record, at, row.step)
   record.head.updated_at = at
-  return 'late', { rows = publications(record, record.fresh) }, record
+  return 'late', { rows = Outbox.publications(record, record.fresh) }, record
 end
 
-return transition(function(record, at)
-  local row = record and edit(record, CALL.step)
+return Keep.transition(function(record, at)
+  local row = record and Record.edit(record, CALL.step)
   if not row then return 'fenced' end
-  if committed(row) and row.work.ended_token == CALL.token then
-    return row.late and 'late' or 'committed', { rows = pending_of(record, row.step) }
+  if Record.committed(row) and row.work.ended_token == CALL.token then
+    return row.late and 'late' or 'committed', { rows = Outbox.pending_of(record, row.step) }
   end
   if row.work.token ~= CALL.token then return 'fenced' end
   local head = record.head
   local late = head.phase == 'compensating' and not row.closing
-  end_lease(record, row, row.work, 'step', at, { outcome = late and 'late' or 'committed' })
+  Leasing.end_lease(record, row, row.work, 'step', at, { outcome = late and 'late' or 'committed' })
   write_result(record, row, at, late)
   if late then return commit_late(record, row, at) end
-  remember(record, 'step_committed', at, { row = row, attempt = row.work.grants, cause = row.event })
+  Record.remember(record, 'step_committed', at, { row = row, attempt = row.work.grants, cause = row.event })
   write_events(record, row, at)
   write_timers(record, row, at)
   local was_running = head.phase == 'running'
   for _, event in ipairs(CALL.events or {}) do
-    if end_by_event(record, event.id, at, row) then break end
+    if Letters.end_by_event(record, event.id, at, row) then break end
   end
   head.updated_at = at
   local ended = was_running and head.phase ~= 'running' and head.phase or ''
-  return 'committed', { rows = publications(record, record.fresh), run_ended = ended }, record
+  return 'committed', { rows = Outbox.publications(record, record.fresh), run_ended = ended }, record
 end)

@@ -1,34 +1,36 @@
 -- Undo: a failing run waits for its leases, then undoes one step after the other. Follows core/compensation.py.
 
+local Compensation = {}
+
 -- Steps that began, will not go on and have no undo are refused from here on.
-local function settle_without_undo(record)
-  for _, step in ipairs(all_steps(record)) do
-    local row = step_of(record, step)
+function Compensation.settle_without_undo(record)
+  for _, step in ipairs(Record.all_steps(record)) do
+    local row = Record.step_of(record, step)
     if (row.state == 'running' or row.state == 'retrying') and not row.closing then
-      edit(record, step)
+      Record.edit(record, step)
       if row.state == 'retrying' then record.head.retrying = record.head.retrying - 1 end
       row.state = 'refused'
     end
   end
 end
 
-local function needs_undo(record, row)
+function Compensation.needs_undo(record, row)
   local undo = row.compensation
   if not undo or row.closing or row.failed_run or row.first_token == 0 then return false end
-  if not committed(row) then return undo.uncertain end
+  if not Record.committed(row) then return undo.uncertain end
   if not undo.admits then return true end
-  return contains(undo.admits, row.result ~= '' and event_of(record, row.result).name or '')
+  return Lists.contains(undo.admits, row.result ~= '' and Record.event_of(record, row.result).name or '')
 end
 
 -- Unknown outcomes first, latest begun first; then the committed, latest commit first.
-local function undo_order(record)
+function Compensation.undo_order(record)
   local due = {}
-  for _, step in ipairs(all_steps(record)) do
-    local row = step_of(record, step)
-    if needs_undo(record, row) then due[#due + 1] = row end
+  for _, step in ipairs(Record.all_steps(record)) do
+    local row = Record.step_of(record, step)
+    if Compensation.needs_undo(record, row) then due[#due + 1] = row end
   end
   table.sort(due, function(a, b)
-    if committed(a) ~= committed(b) then return not committed(a) end
+    if Record.committed(a) ~= Record.committed(b) then return not Record.committed(a) end
     if a.order ~= b.order then return a.order > b.order end
     return a.first_token > b.first_token
   end)
@@ -38,39 +40,39 @@ local function undo_order(record)
 end
 
 -- Wake the undo of the next step of the chain.
-local function next_undo(record, at, by)
-  local row = edit(record, undo_of(record)[1])
+function Compensation.next_undo(record, at, by)
+  local row = Record.edit(record, Record.undo_of(record)[1])
   if row then
-    row.undo = new_work()
+    row.undo = Record.new_work()
     row.state = 'undoing'
-    put_undo(record, row.step, 0, at, by)
+    Outbox.put_undo(record, row.step, 0, at, by)
   end
 end
 
 -- Start undoing if the run is failing and its last lease has just ended.
-local function start_chain_when_clear(record, at, by)
+function Compensation.start_chain_when_clear(record, at, by)
   local head = record.head
   if head.chain ~= 'waiting' or head.leases > 0 then return end
   head.chain = 'running'
   head.void_at = 0
-  settle_without_undo(record)
-  set_undo(record, undo_order(record))
+  Compensation.settle_without_undo(record)
+  Record.set_undo(record, Compensation.undo_order(record))
   if #record.undo == 0 then
-    finish(record, head.cancelling and 'cancelled' or 'failed', at)
+    Ending.finish(record, head.cancelling and 'cancelled' or 'failed', at)
     return
   end
-  next_undo(record, at, by)
+  Compensation.next_undo(record, at, by)
 end
 
 -- Begin to fail. `why` has `cause`, `by`, `row` (the step whose call does it) and `end_event`.
-local function fail_run(record, reason, at, why)
+function Compensation.fail_run(record, reason, at, why)
   local head = record.head
   head.phase = 'compensating'
   head.reason = reason
   head.end_event = why.end_event or ''
-  leave_running(record)
+  Ending.leave_running(record)
   head.chain = 'waiting'
-  head.void_at = latest_lease(record)
-  remember(record, 'compensation_started', at, { cause = why.cause, by = why.by, reason = reason })
-  start_chain_when_clear(record, at, why.row)
+  head.void_at = Leasing.latest_lease(record)
+  Record.remember(record, 'compensation_started', at, { cause = why.cause, by = why.by, reason = reason })
+  Compensation.start_chain_when_clear(record, at, why.row)
 end

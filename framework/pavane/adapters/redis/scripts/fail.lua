@@ -3,14 +3,14 @@
 -- The answer to a resent call, or *fenced*.
 local function failed_before(record, row, work, at)
   if not work or work.ended_token ~= CALL.token or work.done then return 'fenced' end
-  local letter = letter_of(record, work)
+  local letter = Letters.letter_of(record, work)
   if letter then
     return 'dead', {
-      letter = letter, generation = work.generation, publish = true, rows = pending_of(record, row.step),
+      letter = letter, generation = work.generation, publish = true, rows = Outbox.pending_of(record, row.step),
     }
   end
-  if CALL.kind == 'step' and contains({ 'refused', 'undoing', 'undone', 'undo_stuck' }, row.state) then
-    return 'recorded', { rows = pending_of(record, row.step) }
+  if CALL.kind == 'step' and Lists.contains({ 'refused', 'undoing', 'undone', 'undo_stuck' }, row.state) then
+    return 'recorded', { rows = Outbox.pending_of(record, row.step) }
   end
   if work.unpublished == 'retry' then
     return 'retrying', { generation = work.generation, delay = math.max(0, work.next_at - at) }
@@ -45,7 +45,7 @@ local function await_retry(record, row, work, at)
     row.state = 'retrying'
     head.retrying = head.retrying + 1
   end
-  remember(record, CALL.kind == 'step' and 'step_retrying' or 'undo_failed', at, {
+  Record.remember(record, CALL.kind == 'step' and 'step_retrying' or 'undo_failed', at, {
     row = row, attempt = work.grants, reason = CALL.outcome,
     detail = { error = CALL.error, delay = string.format('%.0f', CALL.delay) },
   })
@@ -54,22 +54,22 @@ end
 -- The run is failing: only the attempt's end is noted.
 local function record_late(record, row, work, at)
   row.state = 'refused'
-  remember(record, 'step_late', at, {
+  Record.remember(record, 'step_late', at, {
     row = row, attempt = work.grants, reason = CALL.outcome, detail = { error = CALL.error },
   })
-  start_chain_when_clear(record, at, row.step)
-  return 'recorded', { rows = publications(record, record.fresh) }, record
+  Compensation.start_chain_when_clear(record, at, row.step)
+  return 'recorded', { rows = Outbox.publications(record, record.fresh) }, record
 end
 
-return transition(function(record, at)
-  local row = record and edit(record, CALL.step)
-  local work = work_of(row, CALL.kind)
+return Keep.transition(function(record, at)
+  local row = record and Record.edit(record, CALL.step)
+  local work = Record.work_of(row, CALL.kind)
   if not work or work.token ~= CALL.token then return failed_before(record, row, work, at) end
   local failing = record.head.phase == 'compensating' and CALL.kind == 'step' and not row.closing
   local exhausted = not failing and spent(row, work, at) or nil
   if exhausted and not CALL.verdict then return 'exhausted', exhausted end
   local retries = not exhausted and not failing
-  end_lease(record, row, work, CALL.kind, at, {
+  Leasing.end_lease(record, row, work, CALL.kind, at, {
     outcome = CALL.outcome, error = CALL.error, error_type = CALL.error_type, delay = retries and CALL.delay or 0,
   })
   row.error = CALL.error
@@ -78,9 +78,9 @@ return transition(function(record, at)
   if failing then return record_late(record, row, work, at) end
   work.failures = work.failures + 1
   if exhausted then
-    local letter = die(record, row, work, CALL.kind, CALL.verdict, at)
+    local letter = Letters.die(record, row, work, CALL.kind, CALL.verdict, at)
     return 'dead', {
-      letter = letter, generation = work.generation, publish = true, rows = publications(record, record.fresh),
+      letter = letter, generation = work.generation, publish = true, rows = Outbox.publications(record, record.fresh),
     }, record
   end
   await_retry(record, row, work, at)

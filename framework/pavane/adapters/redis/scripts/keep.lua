@@ -1,11 +1,13 @@
 -- Opening and saving a record: nothing else reads whole keys, and nothing else writes.
 
+local Keep = {}
+
 local PARTS = { 'run', 'events', 'data', 'agenda', 'waiting', 'history' }
 local TYPES = { run = 'hash', events = 'hash', data = 'hash', agenda = 'zset', waiting = 'hash', history = 'list' }
 
 -- Remove a record whose retention is over, and its entries in the shard's indexes.
-local function forget(record)
-  for _, part in ipairs(PARTS) do redis.call('DEL', name_of(record, part)) end
+function Keep.forget(record)
+  for _, part in ipairs(PARTS) do redis.call('DEL', Record.name_of(record, part)) end
   redis.call('ZREM', PREFIX .. 'due', record.key)
   redis.call('ZREM', PREFIX .. 'runs', record.key)
   if record.head.shown ~= '' then redis.call('ZREM', PREFIX .. 'status:' .. record.head.shown, record.key) end
@@ -13,11 +15,11 @@ end
 
 -- The record of this key, and whether one was forgotten instead: a record whose retention is over is gone,
 -- whether a tick has noticed or not.
-local function open(key, at)
+function Keep.open(key, at)
   local json = redis.call('HGET', PREFIX .. 'run:' .. key, 'head')
   if not json then return nil end
-  local record = new_record(key, cjson.decode(json))
-  local expires = expires_at(record.head)
+  local record = Record.new_record(key, cjson.decode(json))
+  local expires = Agenda.expires_at(record.head)
   if expires > 0 and expires <= at then
     return nil, record
   end
@@ -26,23 +28,23 @@ end
 
 -- Lua does not roll back: a key that somebody gave another type must fail here, before the first write. Those that
 -- the transition has read have been checked by that.
-local function check_type(record, part)
-  local found = redis.call('TYPE', name_of(record, part)).ok
+function Keep.check_type(record, part)
+  local found = redis.call('TYPE', Record.name_of(record, part)).ok
   if found ~= 'none' and found ~= TYPES[part] then
-    error({ err = 'WRONGTYPE ' .. name_of(record, part) .. ' is a ' .. found })
+    error({ err = 'WRONGTYPE ' .. Record.name_of(record, part) .. ' is a ' .. found })
   end
 end
 
-local function check_types(record)
-  if record.new then check_type(record, 'waiting') end
-  if next(record.touched) then check_type(record, 'agenda') end
-  if next(record.kept) then check_type(record, 'events') end
-  if next(record.data) then check_type(record, 'data') end
-  if #record.history > 0 then check_type(record, 'history') end
+function Keep.check_types(record)
+  if record.new then Keep.check_type(record, 'waiting') end
+  if next(record.touched) then Keep.check_type(record, 'agenda') end
+  if next(record.kept) then Keep.check_type(record, 'events') end
+  if next(record.data) then Keep.check_type(record, 'data') end
+  if #record.history > 0 then Keep.check_type(record, 'history') end
 end
 
-local function save_waiting(record)
-  local waiting, agenda = name_of(record, 'waiting'), name_of(record, 'agenda')
+function Keep.save_waiting(record)
+  local waiting, agenda = Record.name_of(record, 'waiting'), Record.name_of(record, 'agenda')
   for field in pairs(record.touched) do
     local row = record.waiting[field]
     if row then
@@ -60,7 +62,7 @@ local function save_waiting(record)
   return tonumber(redis.call('ZRANGE', agenda, 0, 0, 'WITHSCORES')[2] or 0)
 end
 
-local function save_letters(record, fields)
+function Keep.save_letters(record, fields)
   for id in pairs(record.moved) do
     local letter = record.letters[id]
     if letter then
@@ -69,21 +71,21 @@ local function save_letters(record, fields)
       redis.call('ZADD', PREFIX .. 'letters', letter.dead_at, id)
       redis.call('HSET', PREFIX .. 'letter_of', id, record.key)
     else
-      redis.call('HDEL', name_of(record, 'run'), 'letter:' .. id)
+      redis.call('HDEL', Record.name_of(record, 'run'), 'letter:' .. id)
       redis.call('ZREM', PREFIX .. 'letters', id)
       redis.call('HDEL', PREFIX .. 'letter_of', id)
     end
   end
 end
 
-local function save_indexes(record, waiting)
+function Keep.save_indexes(record, waiting)
   local head = record.head
-  local due, status = due_at(record, waiting), is_run(record) and status_of(record) or ''
+  local due, status = Agenda.due_at(record, waiting), Record.is_run(record) and Agenda.status_of(record) or ''
   if due ~= head.due then
     if due > 0 then redis.call('ZADD', PREFIX .. 'due', due, record.key)
     else redis.call('ZREM', PREFIX .. 'due', record.key) end
     head.due = due
-    NEXT_DUE = due
+    Call.next_due = due
   end
   if status ~= head.shown then
     if head.shown == '' then redis.call('ZADD', PREFIX .. 'runs', head.started_at, record.key)
@@ -93,21 +95,21 @@ local function save_indexes(record, waiting)
   end
 end
 
-local function save_steps(record, fields)
+function Keep.save_steps(record, fields)
   for step in pairs(record.edited) do
     local row = record.steps[step]
-    strip(row.work, WORK)
-    local undo = row.undo and strip(row.undo, WORK)
-    strip(row, STEP)
+    Record.strip(row.work, WORK)
+    local undo = row.undo and Record.strip(row.undo, WORK)
+    Record.strip(row, STEP)
     row.undo = undo -- an undo that has only defaults is one all the same
     fields[#fields + 1] = 'step:' .. step
     fields[#fields + 1] = cjson.encode(row)
   end
 end
 
-local function save_history(record)
+function Keep.save_history(record)
   if #record.history == 0 then return end
-  local lines, list, length = {}, name_of(record, 'history'), 0
+  local lines, list, length = {}, Record.name_of(record, 'history'), 0
   for i, line in ipairs(record.history) do lines[i] = cjson.encode(line) end
   for i = 1, #lines, 1000 do length = redis.call('RPUSH', list, unpack(lines, i, math.min(i + 999, #lines))) end
   local cap = record.head.contract and record.head.contract.max_history or 100
@@ -115,22 +117,22 @@ local function save_history(record)
 end
 
 -- A record of an event outside workflows ends by itself; runs are forgotten by the tick.
-local function save_expiry(record)
-  if is_run(record) then return end
-  local expires = expires_at(record.head)
+function Keep.save_expiry(record)
+  if Record.is_run(record) then return end
+  local expires = Agenda.expires_at(record.head)
   for _, part in ipairs(PARTS) do
-    if expires > 0 then redis.call('PEXPIREAT', name_of(record, part), string.format('%.0f', expires))
-    else redis.call('PERSIST', name_of(record, part)) end
+    if expires > 0 then redis.call('PEXPIREAT', Record.name_of(record, part), string.format('%.0f', expires))
+    else redis.call('PERSIST', Record.name_of(record, part)) end
   end
 end
 
-local function save_fields(record, part, fields)
+function Keep.save_fields(record, part, fields)
   for i = 1, #fields, 1000 do
-    redis.call('HSET', name_of(record, part), unpack(fields, i, math.min(i + 999, #fields)))
+    redis.call('HSET', Record.name_of(record, part), unpack(fields, i, math.min(i + 999, #fields)))
   end
 end
 
-local function event_fields(record)
+function Keep.event_fields(record)
   local fields = {}
   for id in pairs(record.kept) do
     fields[#fields + 1] = id
@@ -139,7 +141,7 @@ local function event_fields(record)
   return fields
 end
 
-local function data_fields(record)
+function Keep.data_fields(record)
   local fields = {}
   for key, bytes in pairs(record.data) do
     fields[#fields + 1] = key
@@ -149,35 +151,35 @@ local function data_fields(record)
 end
 
 -- Write everything that the transition has changed. All writes of all transitions happen here.
-local function save(record)
-  check_types(record)
+function Keep.save(record)
+  Keep.check_types(record)
   local fields = {}
-  save_letters(record, fields)
-  save_indexes(record, save_waiting(record))
-  save_steps(record, fields)
+  Keep.save_letters(record, fields)
+  Keep.save_indexes(record, Keep.save_waiting(record))
+  Keep.save_steps(record, fields)
   if record.undo_changed then
     fields[#fields + 1] = 'undo'
     fields[#fields + 1] = cjson.encode(record.undo)
   end
-  save_history(record)
+  Keep.save_history(record)
   fields[#fields + 1] = 'head'
-  fields[#fields + 1] = cjson.encode(strip(record.head, HEAD))
-  save_fields(record, 'run', fields)
-  save_fields(record, 'events', event_fields(record))
-  save_fields(record, 'data', data_fields(record))
-  save_expiry(record)
+  fields[#fields + 1] = cjson.encode(Record.strip(record.head, HEAD))
+  Keep.save_fields(record, 'run', fields)
+  Keep.save_fields(record, 'events', Keep.event_fields(record))
+  Keep.save_fields(record, 'data', Keep.data_fields(record))
+  Keep.save_expiry(record)
 end
 
 -- Run one transition on the record that KEYS[1] names: a function from record, call and time to the answer's kind,
 -- its fields, and the record to save (nil: nothing is written).
-local function transition(decide)
-  local refusal = lost()
+function Keep.transition(decide)
+  local refusal = Call.lost()
   if refusal then return refusal end
-  local at = now()
+  local at = Clock.now()
   local key = string.sub(KEYS[1], #PREFIX + 5)
-  local record, expired = open(key, at)
+  local record, expired = Keep.open(key, at)
   local kind, fields, changed = decide(record, at, key)
-  if expired then forget(expired) end
-  if changed then save(changed) end
-  return reply(kind, fields)
+  if expired then Keep.forget(expired) end
+  if changed then Keep.save(changed) end
+  return Call.reply(kind, fields)
 end

@@ -1,28 +1,32 @@
 -- Leases: who may work on a job, until when, and what a lost one leaves behind. Follows core/leasing.py.
 
+local Leasing = {}
+
 -- Whether undo must wait for this lease: closing steps and undos are not waited for.
-local function counts_for_undo(row, kind)
+function Leasing.counts_for_undo(row, kind)
   return kind == 'step' and not row.closing
 end
 
-local function count_lease(record, row, kind, by)
-  local counter = counts_for_undo(row, kind) and 'leases' or 'other_leases'
+function Leasing.count_lease(record, row, kind, by)
+  local counter = Leasing.counts_for_undo(row, kind) and 'leases' or 'other_leases'
   record.head[counter] = record.head[counter] + by
 end
 
 -- When the last of the leases ends that undo waits for; 0: there is none, and no row need be read.
-local function latest_lease(record)
+function Leasing.latest_lease(record)
   local latest = 0
   if record.head.leases == 0 then return latest end
-  for _, step in ipairs(all_steps(record)) do
-    local row = step_of(record, step)
-    if row.work.token ~= 0 and counts_for_undo(row, 'step') then latest = math.max(latest, row.work.lease_until) end
+  for _, step in ipairs(Record.all_steps(record)) do
+    local row = Record.step_of(record, step)
+    if row.work.token ~= 0 and Leasing.counts_for_undo(row, 'step') then
+      latest = math.max(latest, row.work.lease_until)
+    end
   end
   return latest
 end
 
 -- `ended` may have `error`, `error_type` and `delay` beside its `outcome`.
-local function close_attempt(work, token, at, ended)
+function Leasing.close_attempt(work, token, at, ended)
   for _, attempt in ipairs(work.attempts) do
     if attempt.token == token and (attempt.outcome or '') == '' then
       attempt.ended_at = at
@@ -34,25 +38,25 @@ local function close_attempt(work, token, at, ended)
   end
 end
 
-local function lose(record, row, work, at)
-  close_attempt(work, work.token, at, { outcome = 'lost' })
-  remember(record, 'lease_lost', at, { row = row, attempt = work.grants })
+function Leasing.lose(record, row, work, at)
+  Leasing.close_attempt(work, work.token, at, { outcome = 'lost' })
+  Record.remember(record, 'lease_lost', at, { row = row, attempt = work.grants })
   work.token = 0
 end
 
 -- End a lease whose holder is gone, without anybody taking it over.
-local function lose_lease(record, row, work, kind, at)
-  lose(record, row, work, at)
-  count_lease(record, row, kind, -1)
+function Leasing.lose_lease(record, row, work, kind, at)
+  Leasing.lose(record, row, work, at)
+  Leasing.count_lease(record, row, kind, -1)
 end
 
 -- Give the job to a new holder. One whose lease is over loses it here and is fenced from now on.
-local function grant(record, row, work, kind, at, begin_id, lease, host)
+function Leasing.grant(record, row, work, kind, at, begin_id, lease, host)
   local head = record.head
   if work.token ~= 0 then
-    lose(record, row, work, at)
+    Leasing.lose(record, row, work, at)
   else
-    count_lease(record, row, kind, 1)
+    Leasing.count_lease(record, row, kind, 1)
   end
   if row.state == 'retrying' then head.retrying = head.retrying - 1 end
   head.tokens = head.tokens + 1
@@ -69,28 +73,28 @@ local function grant(record, row, work, kind, at, begin_id, lease, host)
 end
 
 -- The present holder says how it ended; that clears the count of crashes.
-local function end_lease(record, row, work, kind, at, ended)
-  close_attempt(work, work.token, at, ended)
+function Leasing.end_lease(record, row, work, kind, at, ended)
+  Leasing.close_attempt(work, work.token, at, ended)
   work.ended_token = work.token
   work.token = 0
   work.granted = {}
-  count_lease(record, row, kind, -1)
+  Leasing.count_lease(record, row, kind, -1)
 end
 
 -- Take tokens off whose holders live and have let go: they did not crash. Says if any was there.
-local function report_ended(work, tokens)
+function Leasing.report_ended(work, tokens)
   local kept = {}
   for _, token in ipairs(work.granted) do
-    if not contains(tokens, token) then kept[#kept + 1] = token end
+    if not Lists.contains(tokens, token) then kept[#kept + 1] = token end
   end
   if #kept == #work.granted then return false end
   for _, attempt in ipairs(work.attempts) do
-    if attempt.outcome == 'lost' and contains(tokens, attempt.token) then attempt.outcome = 'fenced' end
+    if attempt.outcome == 'lost' and Lists.contains(tokens, attempt.token) then attempt.outcome = 'fenced' end
   end
   work.granted = kept
   return true
 end
 
-local function crashes(work)
+function Leasing.crashes(work)
   return #work.granted
 end

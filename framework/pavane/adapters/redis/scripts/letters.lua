@@ -1,69 +1,71 @@
 -- Dead letters: how a job dies, and what ends a run. Follows core/letters.py.
 
+local Letters = {}
+
 -- End a running run if its contract names this event; says whether it did. `row` is the step that emitted it.
-local function end_by_event(record, event, at, row)
+function Letters.end_by_event(record, event, at, row)
   local head = record.head
   if not head.contract or head.phase ~= 'running' or (row and row.closing) then return false end
-  local name = event_of(record, event).name
-  if contains(head.contract.completes, name) then
+  local name = Record.event_of(record, event).name
+  if Lists.contains(head.contract.completes, name) then
     head.reason = name
     head.end_event = event
-    finish(record, 'completed', at, event)
+    Ending.finish(record, 'completed', at, event)
     return true
   end
-  if contains(head.contract.fails, name) then
-    fail_run(record, name, at, { cause = event, row = row and row.step or '', end_event = event })
+  if Lists.contains(head.contract.fails, name) then
+    Compensation.fail_run(record, name, at, { cause = event, row = row and row.step or '', end_event = event })
     return true
   end
   return false
 end
 
 -- Report the letter, unless the job's own event is one of pavane's: that would never end.
-local function announce(record, row, kind, letter, work, at)
-  if string.sub(event_name(record, row.event), 1, 7) == 'pavane.' then return end
+function Letters.announce(record, row, kind, letter, work, at)
+  if string.sub(Record.event_name(record, row.event), 1, 7) == 'pavane.' then return end
   if kind == 'undo' then
-    report(record, 'pavane.undo_stuck', at, row.step, {
+    Outbox.report(record, 'pavane.undo_stuck', at, row.step, {
       'dead_letter_id', letter.id, 'worker', row.worker, 'error', letter.error,
     })
     return
   end
-  report(record, 'pavane.step_dead_lettered', at, row.step, {
+  Outbox.report(record, 'pavane.step_dead_lettered', at, row.step, {
     'dead_letter_id', letter.id, 'worker', row.worker, 'reason', letter.reason, 'error', letter.error,
     'attempts', work.failures,
   })
 end
 
 -- Index the letter of the present generation.
-local function file_letter(record, row, work, verdict, at, policy)
+function Letters.file_letter(record, row, work, verdict, at, policy)
   local letter = verdict.letter
-  if not letter_at(record, letter.id) then record.head.letters = record.head.letters + 1 end
+  if not Record.letter_at(record, letter.id) then record.head.letters = record.head.letters + 1 end
   letter.generation = work.generation
   letter.redrives = row.redrives
   letter.dead_at = at
   letter.answered = policy ~= 'stall'
-  put_letter(record, letter)
+  Record.put_letter(record, letter)
   work.letter = letter.id
   return letter
 end
 
 -- Carry out what the policy of a dead job decided.
-local function apply_policy(record, row, kind, policy, verdict, at, running)
+function Letters.apply_policy(record, row, kind, policy, verdict, at, running)
   if kind == 'undo' then
-    stall(record, 'undo_stuck:' .. row.step, at)
+    Ending.stall(record, 'undo_stuck:' .. row.step, at)
   elseif policy == 'answer' and verdict.answer then
     row.emitted[#row.emitted + 1] = verdict.answer.id
-    put_event(record, verdict.answer, at, row.step)
-    remember(record, 'event_emitted', at, { row = row, event = verdict.answer.name, cause = row.event })
-    end_by_event(record, verdict.answer.id, at, row)
+    Outbox.put_event(record, verdict.answer, at, row.step)
+    Record.remember(record, 'event_emitted', at, { row = row, event = verdict.answer.name, cause = row.event })
+    Letters.end_by_event(record, verdict.answer.id, at, row)
   elseif policy == 'compensate' then
-    fail_run(record, 'step_dead', at, { cause = row.event, row = row.step })
+    Compensation.fail_run(record, 'step_dead', at, { cause = row.event, row = row.step })
   elseif running then
-    stall(record, 'dead:' .. row.step, at)
+    Ending.stall(record, 'dead:' .. row.step, at)
   end
 end
 
 -- Dead-letter a job that holds no lease, and carry out what its `on_exhausted` decided.
-local function die(record, row, work, kind, verdict, at)
+function Letters.die(record, row, work, kind, verdict, at)
   local head = record.head
   if row.state == 'retrying' then head.retrying = head.retrying - 1 end
   work.generation = work.generation + 1
@@ -74,34 +76,34 @@ local function die(record, row, work, kind, verdict, at)
   row.ended_at = at
   row.error = verdict.letter.error
   row.error_type = verdict.letter.error_type
-  local running = is_run(record) and head.phase == 'running' and not row.closing
-  local failing = is_run(record) and head.phase ~= 'running' and head.phase ~= 'completed' and not row.closing
+  local running = Record.is_run(record) and head.phase == 'running' and not row.closing
+  local failing = Record.is_run(record) and head.phase ~= 'running' and head.phase ~= 'completed' and not row.closing
   local policy = (kind == 'undo' or failing) and 'stall' or verdict.policy
   if policy == 'compensate' and not running then policy = 'stall' end
-  local letter = file_letter(record, row, work, verdict, at, policy)
-  remember(record, kind == 'step' and 'step_dead' or 'undo_stuck', at, {
-    row = row, attempt = work.grants, event = event_name(record, row.event), reason = letter.reason,
+  local letter = Letters.file_letter(record, row, work, verdict, at, policy)
+  Record.remember(record, kind == 'step' and 'step_dead' or 'undo_stuck', at, {
+    row = row, attempt = work.grants, event = Record.event_name(record, row.event), reason = letter.reason,
     detail = { error = letter.error },
   })
-  announce(record, row, kind, letter, work, at)
-  apply_policy(record, row, kind, policy, verdict, at, running)
+  Letters.announce(record, row, kind, letter, work, at)
+  Letters.apply_policy(record, row, kind, policy, verdict, at, running)
   return letter
 end
 
 -- The letter that is listed for a job, or nil: its work names it, so that not all have to be looked at.
-local function letter_of(record, work)
+function Letters.letter_of(record, work)
   if work.letter == '' then return nil end
-  return letter_at(record, work.letter)
+  return Record.letter_at(record, work.letter)
 end
 
 -- Take a letter off the index, and the mark that it put on the run.
-local function drop_letter(record, row, letter, at)
+function Letters.drop_letter(record, row, letter, at)
   record.letters[letter.id] = false
   record.moved[letter.id] = true
   record.head.letters = record.head.letters - 1
   for _, work in ipairs({ row.work, row.undo }) do
     if work.letter == letter.id then work.letter = '' end
   end
-  unstall(record, 'dead:' .. row.step, at)
-  unstall(record, 'undo_stuck:' .. row.step, at)
+  Ending.unstall(record, 'dead:' .. row.step, at)
+  Ending.unstall(record, 'undo_stuck:' .. row.step, at)
 end

@@ -7,8 +7,8 @@ local CHUNK = 200
 local function beyond(member, score)
   local after = CALL.after
   if not after or score ~= after.at then return true end
-  if CALL.newest_first then return precedes(member, after.key) end
-  return precedes(after.key, member)
+  if CALL.newest_first then return Lists.precedes(member, after.key) end
+  return Lists.precedes(after.key, member)
 end
 
 local function page(index, offset)
@@ -37,7 +37,7 @@ local function list(index, found)
   end
 end
 
-local refusal = lost()
+local refusal = Call.lost()
 if refusal then return refusal end
 local found = {}
 for _, index in ipairs(CALL.indexes) do list(PREFIX .. index, found) end

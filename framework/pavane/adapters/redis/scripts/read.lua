@@ -1,13 +1,13 @@
 -- The whole record as it is stored; nothing once its retention is over. Writes nothing.
 
-local refusal = lost()
+local refusal = Call.lost()
 if refusal then return refusal end
 local key = string.sub(KEYS[1], #PREFIX + 5)
-local record = open(key, now())
+local record = Keep.open(key, Clock.now())
 if not record then return { 'none' } end
 local answer = { 'record' }
 for _, part in ipairs({ 'run', 'events', 'data', 'waiting' }) do
-  answer[#answer + 1] = redis.call('HGETALL', name_of(record, part))
+  answer[#answer + 1] = redis.call('HGETALL', Record.name_of(record, part))
 end
-answer[#answer + 1] = redis.call('LRANGE', name_of(record, 'history'), 0, -1)
+answer[#answer + 1] = redis.call('LRANGE', Record.name_of(record, 'history'), 0, -1)
 return answer

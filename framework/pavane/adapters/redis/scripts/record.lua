@@ -1,6 +1,8 @@
 -- The record as Lua tables: its parts are loaded when first asked for, and written by `save` alone.
 -- What has its default value is not stored; `fill` puts the defaults of core/record.py back.
 
+local Record = {}
+
 local ATTEMPTS_KEPT = 100
 
 local WORK = {
@@ -22,77 +24,77 @@ local HEAD = {
 local DEFAULTS = { [WORK] = { __index = WORK }, [STEP] = { __index = STEP }, [HEAD] = { __index = HEAD } }
 
 -- Give a row its defaults, without writing them into it; it gets an empty list of each given name.
-local function fill(row, defaults, list, other)
+function Record.fill(row, defaults, list, other)
   if list and not row[list] then row[list] = {} end
   if other and not row[other] then row[other] = {} end
   return setmetatable(row, DEFAULTS[defaults])
 end
 
 -- A row as it is stored; nobody reads it any more.
-local function strip(row, defaults)
+function Record.strip(row, defaults)
   for name, value in pairs(row) do
     if value == defaults[name] or (type(value) == 'table' and next(value) == nil) then row[name] = nil end
   end
   return row
 end
 
-local function fill_work(work)
-  return fill(work, WORK, 'granted', 'attempts')
+function Record.fill_work(work)
+  return Record.fill(work, WORK, 'granted', 'attempts')
 end
 
-local function new_record(key, head)
+function Record.new_record(key, head)
   return {
-    key = key, head = fill(head, HEAD, 'stalled'), steps = {}, edited = {}, events = {}, kept = {}, sent = {}, data = {},
-    waiting = {}, touched = {}, letters = {}, moved = {}, history = {}, fresh = {},
+    key = key, head = Record.fill(head, HEAD, 'stalled'), steps = {}, edited = {}, events = {}, kept = {}, sent = {},
+    data = {}, waiting = {}, touched = {}, letters = {}, moved = {}, history = {}, fresh = {},
   }
 end
 
-local function name_of(record, part)
+function Record.name_of(record, part)
   return PREFIX .. part .. ':' .. record.key
 end
 
-local function new_work()
-  return fill_work({})
+function Record.new_work()
+  return Record.fill_work({})
 end
 
-local function read_step(json)
-  local row = fill(cjson.decode(json), STEP, 'emitted')
-  row.work = fill_work(row.work or {})
-  if row.undo then fill_work(row.undo) end
+function Record.read_step(json)
+  local row = Record.fill(cjson.decode(json), STEP, 'emitted')
+  row.work = Record.fill_work(row.work or {})
+  if row.undo then Record.fill_work(row.undo) end
   return row
 end
 
-local function step_of(record, step)
+function Record.step_of(record, step)
   local row = record.steps[step]
   if row == nil then
-    local json = not record.new and redis.call('HGET', name_of(record, 'run'), 'step:' .. step)
-    row = json and read_step(json) or false
+    local json = not record.new and redis.call('HGET', Record.name_of(record, 'run'), 'step:' .. step)
+    row = json and Record.read_step(json) or false
     record.steps[step] = row
   end
   return row or nil
 end
 
 -- The row of a step, noted to be written.
-local function edit(record, step)
-  local row = step_of(record, step)
+function Record.edit(record, step)
+  local row = Record.step_of(record, step)
   if row then record.edited[step] = true end
   return row
 end
 
-local function add_step(record, row)
+function Record.add_step(record, row)
   record.steps[row.step] = row
   record.edited[row.step] = true
   return row
 end
 
 -- All rows, by step id. Only what ends or fails a run asks for it.
-local function all_steps(record)
+function Record.all_steps(record)
   if not record.complete and not record.new then
-    local fields = redis.call('HGETALL', name_of(record, 'run'))
+    local fields = redis.call('HGETALL', Record.name_of(record, 'run'))
     for i = 1, #fields, 2 do
       if string.sub(fields[i], 1, 5) == 'step:' then
         local step = string.sub(fields[i], 6)
-        if record.steps[step] == nil then record.steps[step] = read_step(fields[i + 1]) end
+        if record.steps[step] == nil then record.steps[step] = Record.read_step(fields[i + 1]) end
       end
     end
     record.complete = true
@@ -101,58 +103,58 @@ local function all_steps(record)
   for step, row in pairs(record.steps) do
     if row then found[#found + 1] = step end
   end
-  return sorted(found)
+  return Lists.sorted(found)
 end
 
 -- A step's own work, or its undo's.
-local function work_of(row, kind)
+function Record.work_of(row, kind)
   if not row then return nil end
   if kind == 'undo' then return row.undo end
   return row.work
 end
 
-local function committed(row)
+function Record.committed(row)
   return row.order > 0
 end
 
 -- An event is stored as one line of JSON, a newline, and its payload; `bytes` is all of it.
-local function read_event(bytes)
+function Record.read_event(bytes)
   local line = string.sub(bytes, 1, string.find(bytes, '\n', 1, true) - 1)
   return { name = cjson.decode(line)[2], bytes = bytes }
 end
 
-local function event_of(record, id)
+function Record.event_of(record, id)
   local event = record.events[id]
   if event == nil then
-    local bytes = not record.new and redis.call('HGET', name_of(record, 'events'), id)
-    event = bytes and read_event(bytes) or false
+    local bytes = not record.new and redis.call('HGET', Record.name_of(record, 'events'), id)
+    event = bytes and Record.read_event(bytes) or false
     record.events[id] = event
   end
   return event or nil
 end
 
 -- The name of an event that may not be there.
-local function event_name(record, id)
-  local event = event_of(record, id)
+function Record.event_name(record, id)
+  local event = Record.event_of(record, id)
   return event and event.name or ''
 end
 
-local function keep_event(record, id, name, bytes)
+function Record.keep_event(record, id, name, bytes)
   record.events[id] = { name = name, bytes = bytes }
   record.kept[id] = true
 end
 
 -- Keep an event that the caller has sent: it need not be sent back.
-local function keep_sent(record, event)
-  keep_event(record, event.id, event.name, blob(event.blob))
+function Record.keep_sent(record, event)
+  Record.keep_event(record, event.id, event.name, Call.blob(event.blob))
   record.sent[event.id] = true
 end
 
 -- Rows of the outbox (`o<id>`) and timers (`t<key>`) share a hash, and a sorted set that has their times.
-local function waiting_of(record, field)
+function Record.waiting_of(record, field)
   local row = record.waiting[field]
   if row == nil then
-    local bytes = not record.new and redis.call('HGET', name_of(record, 'waiting'), field)
+    local bytes = not record.new and redis.call('HGET', Record.name_of(record, 'waiting'), field)
     row = false
     if bytes then
       local stop = string.find(bytes, '\n', 1, true)
@@ -164,21 +166,21 @@ local function waiting_of(record, field)
   return row or nil
 end
 
-local function count_waiting(record, field, by)
+function Record.count_waiting(record, field, by)
   local counter = string.sub(field, 1, 1) == 'o' and 'outbox' or 'timers'
   record.head[counter] = record.head[counter] + by
 end
 
-local function put_waiting(record, field, row)
-  if not waiting_of(record, field) then count_waiting(record, field, 1) end
+function Record.put_waiting(record, field, row)
+  if not Record.waiting_of(record, field) then Record.count_waiting(record, field, 1) end
   record.waiting[field] = row
   record.touched[field] = true
 end
 
-local function drop_waiting(record, field)
-  local row = waiting_of(record, field)
+function Record.drop_waiting(record, field)
+  local row = Record.waiting_of(record, field)
   if row then
-    count_waiting(record, field, -1)
+    Record.count_waiting(record, field, -1)
     record.waiting[field] = false
     record.touched[field] = true
   end
@@ -186,66 +188,66 @@ local function drop_waiting(record, field)
 end
 
 -- All fields of `waiting` of one sort, `o` or `t`, in the order of their bytes.
-local function waiting_fields(record, sort)
+function Record.waiting_fields(record, sort)
   local found = {}
   if record.head[sort == 'o' and 'outbox' or 'timers'] == 0 then return found end
-  for _, field in ipairs(record.new and {} or redis.call('HKEYS', name_of(record, 'waiting'))) do
+  for _, field in ipairs(record.new and {} or redis.call('HKEYS', Record.name_of(record, 'waiting'))) do
     if string.sub(field, 1, 1) == sort and record.waiting[field] == nil then found[#found + 1] = field end
   end
   for field, row in pairs(record.waiting) do
     if row and string.sub(field, 1, 1) == sort then found[#found + 1] = field end
   end
-  return sorted(found)
+  return Lists.sorted(found)
 end
 
-local function letter_at(record, id)
+function Record.letter_at(record, id)
   local letter = record.letters[id]
   if letter == nil then
-    local json = not record.new and redis.call('HGET', name_of(record, 'run'), 'letter:' .. id)
+    local json = not record.new and redis.call('HGET', Record.name_of(record, 'run'), 'letter:' .. id)
     letter = json and cjson.decode(json) or false
     record.letters[id] = letter
   end
   return letter or nil
 end
 
-local function put_letter(record, letter)
+function Record.put_letter(record, letter)
   record.letters[letter.id] = letter
   record.moved[letter.id] = true
 end
 
-local function undo_of(record)
+function Record.undo_of(record)
   if record.undo == nil then
-    local json = not record.new and redis.call('HGET', name_of(record, 'run'), 'undo')
+    local json = not record.new and redis.call('HGET', Record.name_of(record, 'run'), 'undo')
     record.undo = json and cjson.decode(json) or {}
   end
   return record.undo
 end
 
-local function set_undo(record, steps)
+function Record.set_undo(record, steps)
   record.undo = steps
   record.undo_changed = true
 end
 
-local function is_run(record)
+function Record.is_run(record)
   return record.head.workflow ~= ''
 end
 
-local function terminal(record)
+function Record.terminal(record)
   return record.head.phase ~= 'running' and record.head.phase ~= 'compensating'
 end
 
-local function said(text)
+function Record.said(text)
   if text ~= '' then return text end
   return nil
 end
 
 -- Add one line to the history. `line` may name a `row`; empty fields are left out.
-local function remember(record, kind, at, line)
+function Record.remember(record, kind, at, line)
   local head, row = record.head, line.row
   head.seq = head.seq + 1
   record.history[#record.history + 1] = {
-    seq = head.seq, at = at, kind = kind, detail = line.detail, worker = row and row.worker, step = row and row.step,
-    attempt = line.attempt ~= 0 and line.attempt or nil, event = said(line.event), cause = said(line.cause),
-    by = said(line.by), reason = said(line.reason),
+    seq = head.seq, at = at, kind = kind, worker = row and row.worker, step = row and row.step,
+    attempt = line.attempt ~= 0 and line.attempt or nil, event = Record.said(line.event),
+    cause = Record.said(line.cause), by = Record.said(line.by), reason = Record.said(line.reason), detail = line.detail,
   }
 end

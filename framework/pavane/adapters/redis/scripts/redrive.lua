@@ -27,23 +27,23 @@ local function revive(record, row, work, at)
   end
 end
 
-return transition(function(record, at)
-  local row = record and edit(record, CALL.step)
-  local work = work_of(row, CALL.kind)
+return Keep.transition(function(record, at)
+  local row = record and Record.edit(record, CALL.step)
+  local work = Record.work_of(row, CALL.kind)
   if not work then return 'redriven', { outcome = 'gone' } end
   if work.generation > CALL.generation then
     local again = work.generation == CALL.generation + 1 and work.unpublished == 'retry'
     return 'redriven', { outcome = again and 'again' or 'gone', generation = work.generation }
   end
-  local letter = letter_at(record, CALL.letter)
+  local letter = Record.letter_at(record, CALL.letter)
   if not letter then return 'redriven', { outcome = 'gone' } end
   local refusal = why_not_redriven(record, row, letter)
   if refusal then return 'redriven', { outcome = 'refused', reason = refusal } end
   revive(record, row, work, at)
   row.redrives = row.redrives + 1
   row.redrive_pass = CALL.pass_id
-  drop_letter(record, row, letter, at)
-  remember(record, 'redriven', at, { row = row, by = CALL.by, reason = CALL.reason })
+  Letters.drop_letter(record, row, letter, at)
+  Record.remember(record, 'redriven', at, { row = row, by = CALL.by, reason = CALL.reason })
   record.head.updated_at = at
   return 'redriven', { outcome = 'publish', generation = work.generation }, record
 end)

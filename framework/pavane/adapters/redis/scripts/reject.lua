@@ -1,9 +1,9 @@
 -- Dead-letter without a lease. Follows core/letters.py.
 
 local function new_row(record, at)
-  return add_step(record, fill({
+  return Record.add_step(record, Record.fill({
     step = CALL.step, worker = CALL.worker, event = CALL.event and CALL.event.id or '', started_at = at,
-    work = new_work(),
+    work = Record.new_work(),
   }, STEP, 'emitted'))
 end
 
@@ -16,7 +16,7 @@ end
 -- Whether the row wants nothing more from this job.
 local function over(row)
   if CALL.kind == 'undo' then return row.state == 'undo_stuck' end
-  return contains({ 'dead', 'undoing', 'undone', 'undo_stuck', 'refused' }, row.state)
+  return Lists.contains({ 'dead', 'undoing', 'undone', 'undo_stuck', 'refused' }, row.state)
 end
 
 local function put_back(record, row, work, at)
@@ -30,27 +30,27 @@ local function put_back(record, row, work, at)
 end
 
 local function dead(record, row, work, at)
-  if CALL.event and not event_of(record, CALL.event.id) then keep_sent(record, CALL.event) end
-  if work.token ~= 0 then lose_lease(record, row, work, CALL.kind, at) end
-  local letter = die(record, row, work, CALL.kind, CALL.verdict, at)
+  if CALL.event and not Record.event_of(record, CALL.event.id) then Record.keep_sent(record, CALL.event) end
+  if work.token ~= 0 then Leasing.lose_lease(record, row, work, CALL.kind, at) end
+  local letter = Letters.die(record, row, work, CALL.kind, CALL.verdict, at)
   record.head.updated_at = at
   return 'dead', {
-    letter = letter, generation = work.generation, publish = true, rows = publications(record, record.fresh),
+    letter = letter, generation = work.generation, publish = true, rows = Outbox.publications(record, record.fresh),
   }, record
 end
 
-return transition(function(record, at, key)
+return Keep.transition(function(record, at, key)
   if not record and not CALL.own_record then return 'unknown_run' end
   if not record then
-    record = new_record(key, { key = key, started_at = at })
+    record = Record.new_record(key, { key = key, started_at = at })
     record.new = true
   end
-  local row = edit(record, CALL.step) or new_row(record, at)
-  local work = work_of(row, CALL.kind)
-  if not work or work.done then return 'committed', { rows = pending_of(record, row.step) } end
-  local letter = letter_of(record, work)
+  local row = Record.edit(record, CALL.step) or new_row(record, at)
+  local work = Record.work_of(row, CALL.kind)
+  if not work or work.done then return 'committed', { rows = Outbox.pending_of(record, row.step) } end
+  local letter = Letters.letter_of(record, work)
   if letter then return answer_dead(work, letter) end
-  if over(row) then return 'committed', { rows = pending_of(record, row.step) } end
+  if over(row) then return 'committed', { rows = Outbox.pending_of(record, row.step) } end
   if CALL.generation < work.generation then
     local delay = math.max(0, work.next_at - at)
     return 'stale', { publish = work.unpublished, generation = work.generation, delay = delay }

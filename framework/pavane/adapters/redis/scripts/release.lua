@@ -2,29 +2,29 @@
 
 -- The answer to a resent call: a step that its failing run refuses was only recorded.
 local function released_before(record, row)
-  if CALL.kind == 'step' and contains({ 'refused', 'undoing', 'undone', 'undo_stuck' }, row.state) then
-    return 'recorded', { rows = pending_of(record, row.step) }
+  if CALL.kind == 'step' and Lists.contains({ 'refused', 'undoing', 'undone', 'undo_stuck' }, row.state) then
+    return 'recorded', { rows = Outbox.pending_of(record, row.step) }
   end
   return 'released'
 end
 
-return transition(function(record, at)
-  local row = record and edit(record, CALL.step)
-  local work = work_of(row, CALL.kind)
+return Keep.transition(function(record, at)
+  local row = record and Record.edit(record, CALL.step)
+  local work = Record.work_of(row, CALL.kind)
   if not work then return 'fenced' end
   if work.token ~= CALL.token then
     if work.ended_token == CALL.token then return released_before(record, row) end
-    return 'fenced', nil, report_ended(work, { CALL.token }) and record or nil
+    return 'fenced', nil, Leasing.report_ended(work, { CALL.token }) and record or nil
   end
   local head = record.head
   local failing = head.phase == 'compensating' and CALL.kind == 'step' and not row.closing
-  end_lease(record, row, work, CALL.kind, at, { outcome = 'released', error = CALL.reason })
+  Leasing.end_lease(record, row, work, CALL.kind, at, { outcome = 'released', error = CALL.reason })
   head.updated_at = at
   if failing then
     row.state = 'refused'
-    remember(record, 'step_late', at, { row = row, attempt = work.grants, reason = 'released' })
-    start_chain_when_clear(record, at, row.step)
-    return 'recorded', { rows = publications(record, record.fresh) }, record
+    Record.remember(record, 'step_late', at, { row = row, attempt = work.grants, reason = 'released' })
+    Compensation.start_chain_when_clear(record, at, row.step)
+    return 'recorded', { rows = Outbox.publications(record, record.fresh) }, record
   end
   local after = CALL.after or 0
   work.grants = work.grants - 1

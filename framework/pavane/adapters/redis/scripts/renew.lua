@@ -1,8 +1,8 @@
 -- Keep a lease. Follows core/step.py.
 
-return transition(function(record, at)
-  local row = record and edit(record, CALL.step)
-  local work = work_of(row, CALL.kind)
+return Keep.transition(function(record, at)
+  local row = record and Record.edit(record, CALL.step)
+  local work = Record.work_of(row, CALL.kind)
   if not work or work.token ~= CALL.token then return 'fenced' end
   local head = record.head
   work.lease_until = at + CALL.lease

@@ -1,14 +1,16 @@
 -- How runs come to be. Follows core/run.py.
 
+local Run = {}
+
 -- An empty running run. The starting event is kept, not published.
-local function new_run(key, run_id, contract, event, digest, at)
+function Run.new_run(key, run_id, contract, event, digest, at)
   local deadline = contract.deadline or 0
-  local record = new_record(key, {
+  local record = Record.new_record(key, {
     key = key, workflow = contract.workflow, run_id = run_id, contract = contract, start_event = event.id,
     start_digest = digest, started_at = at, updated_at = at, deadline_at = deadline ~= 0 and at + deadline or 0,
     idle_at = at + contract.idle_after,
   })
   record.new = true
-  keep_sent(record, event)
+  Record.keep_sent(record, event)
   return record
 end

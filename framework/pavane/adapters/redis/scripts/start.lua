@@ -1,21 +1,21 @@
 -- Begin a run, or attach to the one that has this id, ended or not. Follows core/run.py.
 
-return transition(function(record, at, key)
+return Keep.transition(function(record, at, key)
   local event = CALL.event
   if not record then
-    record = new_run(key, CALL.run_id, CALL.contract, event, CALL.digest, at)
-    remember(record, 'run_started', at, { event = event.name, cause = event.id, by = CALL.by })
-    put_event(record, event, at, '')
+    record = Run.new_run(key, CALL.run_id, CALL.contract, event, CALL.digest, at)
+    Record.remember(record, 'run_started', at, { event = event.name, cause = event.id, by = CALL.by })
+    Outbox.put_event(record, event, at, '')
     return 'started', {
-      created = true, conflict = false, event_id = event.id, rows = publications(record, record.fresh),
+      created = true, conflict = false, event_id = event.id, rows = Outbox.publications(record, record.fresh),
     }, record
   end
   local head = record.head
-  local fields = { event_id = head.start_event, rows = publications(record, { head.start_event }) }
+  local fields = { event_id = head.start_event, rows = Outbox.publications(record, { head.start_event }) }
   fields.created = event.id == head.start_event
   fields.conflict = not fields.created and CALL.digest ~= head.start_digest
   if fields.created then return 'started', fields end
-  remember(record, fields.conflict and 'conflict' or 'start_repeated', at, {
+  Record.remember(record, fields.conflict and 'conflict' or 'start_repeated', at, {
     event = event.name, cause = event.id, by = CALL.by,
   })
   return 'started', fields, record

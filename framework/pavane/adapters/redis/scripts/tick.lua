@@ -3,17 +3,17 @@
 local CORRUPT_PAUSE = 60000
 
 local function review_key(key, at)
-  local record, expired = open(key, at)
-  if expired then forget(expired) end
-  if record then return review(record, at) end
+  local record, expired = Keep.open(key, at)
+  if expired then Keep.forget(expired) end
+  if record then return Review.review(record, at) end
   redis.call('ZREM', KEYS[1], key)
   return {}
 end
 
 local function tick()
-  local refusal = lost()
+  local refusal = Call.lost()
   if refusal then return refusal end
-  local at, found, corrupt = now(), {}, {}
+  local at, found, corrupt = Clock.now(), {}, {}
   for _, key in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', at, 'LIMIT', 0, CALL.limit)) do
     -- One record that cannot be read must not stop the others of its shard: it is looked at again later.
     local fine, rows = pcall(review_key, key, at)
@@ -28,7 +28,7 @@ local function tick()
     end
   end
   local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-  return reply('tick', { rows = found, corrupt = corrupt, next_due = tonumber(first[2] or 0), now = at })
+  return Call.reply('tick', { rows = found, corrupt = corrupt, next_due = tonumber(first[2] or 0), now = at })
 end
 
 return tick()

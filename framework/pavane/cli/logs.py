@@ -58,3 +58,5 @@ def set_up_logs(settings: Settings) -> None:
     handler.setFormatter(TextLines() if text else JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("pavane").setLevel(settings.log_level)
+    # Every lost connection is reported by pavane, once; the library would add a line per try.
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)

@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from pavane.cli import dlq, doctor, run, runs, start, topology
 from pavane.cli.exits import DONE, INTERRUPTED, TIMED_OUT, USAGE, code_of
+from pavane.cli.later import refuse_later
 from pavane.cli.logs import quiet_logs
 from pavane.cli.output import Output
 from pavane.cli.session import Session
@@ -77,6 +78,7 @@ def execute(arguments: Sequence[str]) -> int:
     globals_, rest = hoist(arguments)
     out = output_of(arguments)
     try:
+        refuse_later(rest)
         code = get_command(program).main(args=[*globals_, *rest], prog_name="pavane", standalone_mode=False)
     except PavaneError as error:
         out.error(error.code, str(error), error.remedy)

@@ -86,11 +86,11 @@ class Redriving:
         self._reason = reason
         self._pause = round(1000 / rate) if rate else 0
         self._next_at = 0
+        self._known: set[str] = set()
 
     async def settle(self, hand: InHand) -> Settled:
         queue = job_queue(self._means, hand)
-        # Asked before anything is recorded: a job must not be sent where nothing takes it.
-        if await self._means.broker.count([queue]) == [None]:
+        if not await self._exists(queue):
             return "refused", f"{queue} does not exist"
         await self._keep_rate()
         answer = await self._means.store.redrive(self._call(hand))
@@ -120,6 +120,12 @@ class Redriving:
             by=self._by,
             reason=self._reason,
         )
+
+    async def _exists(self, queue: str) -> bool:
+        """Asked once, before anything is recorded: a job must not be sent where nothing takes it."""
+        if queue not in self._known and await self._means.broker.count([queue]) != [None]:
+            self._known.add(queue)
+        return queue in self._known
 
     async def _keep_rate(self) -> None:
         now = self._means.clock.now()

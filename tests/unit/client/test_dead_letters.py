@@ -134,6 +134,15 @@ async def test_a_letter_whose_message_is_not_there_is_skipped(stage: Stage) -> N
     assert first in (await stage.record("orders:a")).letters
 
 
+async def test_nothing_is_redriven_to_where_no_queue_is(stage: Stage) -> None:
+    letter = await stage.die(await stage.start("a"))
+    del stage.broker._queues[stage.queue]
+    report = await stage.client.dead_letters.redrive(letter)
+    assert (report.done, report.skipped[0].reason) == (0, f"{stage.queue} does not exist")
+    assert letter in (await stage.record("orders:a")).letters
+    assert await stage.letters_queued() == [letter]
+
+
 async def test_a_second_message_of_the_same_letter_is_dropped(stage: Stage) -> None:
     letter = await stage.die(await stage.start("a"))
     await stage.empty(stage.queue)

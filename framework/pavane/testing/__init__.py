@@ -5,7 +5,9 @@
         harness.fail("payments.charge", ConnectionError, times=2)
         await run.result()
 
-harness   `Harness`: start, wait, look, and order faults
+harness   `Harness`: start runs, let time pass
+witness   what happened: events, attempts, statuses
+sabotage  faults as a test orders them
 fakes     `FakeContext`, `FakeUndoContext`
 stage     where handlers are called: who runs, who is held, replaced or made to fail
 faults    what was ordered
@@ -19,7 +21,7 @@ told      what a failed expectation tells
 """
 
 from pavane.runtime.crash_points import CrashPoint
-from pavane.testing.fakes import FakeContext, FakeTimer, FakeUndoContext
+from pavane.testing.fakes import FakeContext, FakeUndoContext
 from pavane.testing.harness import Harness
 
-__all__ = ["CrashPoint", "FakeContext", "FakeTimer", "FakeUndoContext", "Harness"]
+__all__ = ["CrashPoint", "FakeContext", "FakeUndoContext", "Harness"]

@@ -210,9 +210,17 @@ async def test_the_seed_is_shown_when_a_test_fails(built: Shop, capsys: pytest.C
         await fail()
     assert caught.value.__notes__ == ["pavane: Harness(seed=4711) repeats this order of events."]
     assert "Harness(seed=4711)" in capsys.readouterr().err
-    async with Harness(built.app), Harness(built.app) as harness:
-        assert isinstance(harness.seed, int)
-    assert capsys.readouterr().err == ""
+
+
+async def test_a_fixture_shows_the_seed_under_pytest_and_nowhere_else(
+    built: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Harness(built.app) as harness:
+        assert f"Harness(seed={harness.seed})" in capsys.readouterr().out
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    async with Harness(built.app):
+        pass
+    assert tuple(capsys.readouterr()) == ("", "")
 
 
 async def test_what_makes_no_sense_is_refused(built: Shop) -> None:

@@ -45,6 +45,7 @@ def connect(settings: Settings) -> tuple[Store, Broker]:
         namespace=settings.namespace,
         shards=settings.shards,
         timeout=settings.state_timeout,
+        strict=settings.durability == "strict",
     )
     return store, broker
 

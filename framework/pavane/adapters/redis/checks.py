@@ -10,14 +10,22 @@ from pavane.errors import SettingsError
 OLDEST = (7, 0)
 
 
-async def check_server(server: Server) -> None:
+async def check_server(server: Server, *, strict: bool) -> None:
     """Refuse a server that is too old, or that throws keys away when its memory is full.
+
+    Args:
+        strict: refuse one as well that does not write each commit to its disk before it answers.
 
     Raises:
         SettingsError: with the command that mends it.
     """
     check_version(await server.attempt(b"INFO", b"server"))
     check_eviction(await server.attempt(b"CONFIG", b"GET", b"maxmemory-policy"))
+    if strict:
+        check_durability(
+            await server.attempt(b"CONFIG", b"GET", b"appendonly"),
+            await server.attempt(b"CONFIG", b"GET", b"appendfsync"),
+        )
 
 
 def check_version(info: bytes | None) -> None:
@@ -42,4 +50,18 @@ def check_eviction(answer: list[bytes] | None) -> None:
         raise SettingsError(
             f"Redis has maxmemory-policy {policy}: it would throw away the records of living runs.",
             remedy="Run `redis-cli CONFIG SET maxmemory-policy noeviction`, and set it in redis.conf.",
+        )
+
+
+def check_durability(appendonly: list[bytes] | None, appendfsync: list[bytes] | None) -> None:
+    """What was asked for must be seen: a server that forbids the question is refused too."""
+    found = [answer[1].decode() if answer else "unknown" for answer in (appendonly, appendfsync)]
+    if found != ["yes", "always"]:
+        raise SettingsError(
+            f"PAVANE_DURABILITY is strict, and Redis has appendonly {found[0]}, appendfsync {found[1]}: "
+            "it could lose what it has acknowledged.",
+            remedy=(
+                "Run `redis-cli CONFIG SET appendonly yes` and `redis-cli CONFIG SET appendfsync always`, "
+                "and set both in redis.conf."
+            ),
         )

@@ -149,8 +149,13 @@ class Server:
         if task is None:
             task = asyncio.create_task(self.command(b"SCRIPT", b"LOAD", script.body))
             self._loading[script.name] = task
-            task.add_done_callback(lambda _: self._loading.pop(script.name, None))
+            task.add_done_callback(lambda done: self._loaded(script.name, done))
         await asyncio.shield(task)
+
+    def _loaded(self, name: str, done: asyncio.Task[Reply]) -> None:
+        del self._loading[name]
+        if not done.cancelled():
+            done.exception()  # whoever still waits for it is told; nobody need be left who does
 
 
 def pool(url: str, timeout: float) -> ConnectionPool:

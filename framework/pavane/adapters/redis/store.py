@@ -59,6 +59,7 @@ class RedisStore:
         namespace: prefix of every key.
         shards: into how many slots the records are spread; fixed for the life of the namespace.
         timeout: seconds until a call that was not answered raises `StateUnavailable`.
+        strict: refuse a server that does not write each commit to its disk before it answers.
         scripts: what runs on the server; for tests that move the clock.
     """
 
@@ -69,8 +70,10 @@ class RedisStore:
         namespace: str,
         shards: int = 16,
         timeout: float = 5.0,
+        strict: bool = False,
         scripts: Mapping[str, Script] | None = None,
     ) -> None:
+        self._strict = strict
         self._keys = keys = Keys(namespace, shards)
         self._server = server = Server(
             url, keys=keys, shards=shards, timeout=timeout, scripts=scripts or load_scripts()
@@ -85,7 +88,7 @@ class RedisStore:
 
     async def open(self) -> None:
         await self._server.connect()
-        await check_server(self._server)
+        await check_server(self._server, strict=self._strict)
         await self._server.check_shards()
 
     async def close(self) -> None:

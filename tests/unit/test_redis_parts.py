@@ -1,0 +1,123 @@
+"""The parts of the Redis adapter that need no server."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, ResponseError
+
+from pavane.adapters.redis import border, checks, documents, rows
+from pavane.adapters.redis.keys import Keys
+from pavane.adapters.redis.scripting import DRAINING, FOLDER, FRAGMENTS, load_scripts
+from pavane.adapters.redis.wire import pack, pack_script
+from pavane.core.record import EventRow
+from pavane.errors import SettingsError, StateUnavailable
+
+
+def test_only_what_drains_a_full_server_and_what_only_reads_may_run_on_one() -> None:
+    first = {name: script.body.split(b"\n", 1)[0] for name, script in load_scripts().items()}
+    for name in ("begin", "commit", "start", "emit", "redrive", "discard", "claim"):
+        assert first[name] == b"#!lua"
+    for name in DRAINING:
+        assert first[name] == b"#!lua flags=allow-oom"
+    assert first["read"] == b"#!lua flags=no-writes,allow-oom"
+
+
+def test_every_lua_file_is_part_of_a_script_and_only_one_of_them_asks_for_the_time() -> None:
+    used = set(FRAGMENTS).union(*FRAGMENTS.values())
+    files = {file.stem: file.read_text() for file in FOLDER.glob("*.lua")}
+    assert used == set(files)
+    assert [name for name, text in files.items() if "'TIME'" in text] == ["clock"]
+
+
+def test_no_script_reads_a_payload_or_takes_its_text_from_data() -> None:
+    for file in FOLDER.glob("*.lua"):
+        text = file.read_text()
+        assert "loadstring" not in text
+        assert "cjson.decode(event.bytes" not in text
+
+
+def test_all_keys_of_a_record_are_in_the_slot_of_its_shard() -> None:
+    keys = Keys("orders", 16)
+    shard = keys.shard("flow:{a}1")
+    tag = b"orders:{s%02d}:" % shard
+    assert keys.run("flow:{a}1", shard) == tag + b"run:flow:{a}1"
+    assert keys.of_shard("due", shard) == tag + b"due"
+    assert keys.lock("relay") == b"orders:lock:relay"
+
+
+def test_a_command_is_packed_by_the_lengths_of_its_bytes() -> None:
+    assert pack(b"SET", "ü".encode(), b"") == b"*3\r\n$3\r\nSET\r\n$2\r\n\xc3\xbc\r\n$0\r\n\r\n"
+    packed = pack_script(b"f" * 40, b"key", [b"a\r\n", b""])
+    expected = pack(b"EVALSHA", b"f" * 40, b"1", b"key", b"a\r\n", b"")
+    assert packed == expected
+
+
+def test_text_that_utf8_cannot_say_is_mended() -> None:
+    document = {"error": "bad \ud800 byte", "list": ["\udcff", 1, None], "pair": ("a", "b")}
+    assert orjson.loads(documents.to_json(document)) == {
+        "error": "bad ? byte",
+        "list": ["?", 1, None],
+        "pair": ["a", "b"],
+    }
+
+
+def test_an_event_is_stored_as_it_came() -> None:
+    event = EventRow(
+        id="i",
+        name="n",
+        version=2,
+        time=3,
+        payload=b'\n{"a":\xff}\n\n',
+        producer="p",
+        causation="c",
+        hops=4,
+        trace=("a", "b", "ü\n"),
+    )
+    assert rows.event(documents.event_bytes(event)) == event
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ResponseError("LOADING Redis is loading"), "loading"),
+        (ResponseError("MISCONF Redis is configured to save"), "disk"),
+        (ResponseError("NOREPLICAS Not enough good replicas"), "replicas"),
+        (ResponseError("BUSY Redis is busy"), "busy"),
+        (ResponseError("CLUSTERDOWN The cluster is down"), "cluster"),
+        (OutOfMemoryError("command not allowed"), "full"),
+        (NoPermissionError("this user has no permissions"), "may not"),
+    ],
+)
+def test_a_server_that_cannot_serve_now_is_unavailable(error: ResponseError, said: str) -> None:
+    raised = border.refused(error)
+    assert isinstance(raised, StateUnavailable)
+    assert said in str(raised)
+
+
+def test_what_concerns_one_record_is_no_outage() -> None:
+    raised = border.refused(ResponseError("WRONGTYPE orders:{s00}:history:flow:1 is a string"))
+    assert not isinstance(raised, StateUnavailable)
+    assert "history:flow:1" in str(raised)
+
+
+def test_credentials_never_show() -> None:
+    raised = border.unavailable(AuthenticationError("invalid username-password pair s3cret"))
+    assert "s3cret" not in str(raised)
+
+
+def test_old_servers_are_refused_and_silent_ones_are_not_judged() -> None:
+    checks.check_version(b"# Server\r\nredis_version:7.0.15\r\n")
+    checks.check_version(b"# Server\r\nredis_version:8.2.0\r\n")
+    checks.check_version(None)
+    checks.check_eviction(None)
+    with pytest.raises(SettingsError, match=r"6\.2"):
+        checks.check_version(b"# Server\r\nredis_version:6.2.7\r\n")
+
+
+def test_strict_durability_wants_every_commit_on_the_disk() -> None:
+    checks.check_durability([b"appendonly", b"yes"], [b"appendfsync", b"always"])
+    for answers in (([b"appendonly", b"yes"], [b"appendfsync", b"everysec"]), (None, None)):
+        with pytest.raises(SettingsError, match="strict") as raised:
+            checks.check_durability(*answers)
+        assert "CONFIG SET appendfsync always" in raised.value.remedy

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from pavane.core.record import JobKind, Record, StepRow, Work
 from tests.model.ledger import Broken, Job, Ledger
+from tests.model.likeness import NOW
 from tests.model.moves import Message
 from tests.model.system import View
 
@@ -146,6 +147,7 @@ class Promises:
         for step, row in new.steps.items():
             was = old.steps.get(step)
             only_the_holder_commits(was, row)
+            nobody_takes_a_live_lease(was, row)
             nothing_new_begins_in_a_failing_run(old, was, row)
 
     # the end
@@ -180,6 +182,8 @@ class Promises:
                 stuck = record.head.chain == "running" and record.head.stalled
                 if row is None or not stuck:
                     return f"P4: {job.worker} never ended"
+            elif row.state == "refused" and job.event == record.head.end_event:
+                return f"{job.worker} was refused, but closes the run"
             elif row.committed and not row.late and set(row.emitted) - view.seen:
                 return f"P2: an event of {job.worker} was never published"
         return ""
@@ -196,6 +200,8 @@ def counters_are_right(record: Record) -> None:
         raise Broken(f"the head counts {head.leases} + {head.other_leases} leases, not {waited} + {others}")
     if head.retrying != sum(row.state == "retrying" for row in rows):
         raise Broken(f"the head counts {head.retrying} retries")
+    if head.chain == "waiting" and not head.leases:
+        raise Broken("P5: the undo waits although no lease is held")
     if head.letters != len(record.letters):
         raise Broken(f"the head counts {head.letters} letters, not {len(record.letters)}")
 
@@ -232,6 +238,14 @@ def only_the_holder_commits(was: StepRow | None, row: StepRow) -> None:
     held = was.work.token if was else 0
     if committed and held != row.work.ended_token:
         raise Broken(f"P6: token {row.work.ended_token} committed, {held or 'nobody'} held the lease")
+
+
+def nobody_takes_a_live_lease(was: StepRow | None, row: StepRow) -> None:
+    """A lease that still runs ends by its holder's word alone."""
+    for old, new in ((was.work, row.work), (was.undo, row.undo)) if was else ():
+        taken = old and new and old.token and old.token not in (new.token, new.ended_token)
+        if old and taken and old.lease_until > NOW:
+            raise Broken(f"P6: the lease of {row.step} is taken from token {old.token} while it runs")
 
 
 def nothing_new_begins_in_a_failing_run(old: Record, was: StepRow | None, row: StepRow) -> None:

@@ -305,7 +305,7 @@ async def test_what_never_comes_to_rest_is_said(built: Shop, monkeypatch: pytest
     from pavane import NotNow
     from pavane.testing import pace
 
-    monkeypatch.setattr(pace, "MOST_CALLS", 50)
+    monkeypatch.setattr(pace, "MOST_TURNS", 500)
     async with Harness(built.app) as harness:
         harness.fail("stock.reserve", NotNow("busy", after=0), times=1000)
         await harness.start(orders, Placed(order="1"))

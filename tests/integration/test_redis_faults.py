@@ -99,7 +99,14 @@ async def test_a_flushed_server_is_refused_until_somebody_has_decided(
 ) -> None:
     stage = await Stage.built(store)
     redis.Redis.from_url(private.url).flushall()
-    for call in (stage.begin, stage.start, stage.tick, stage.read, lambda: store.runs(RunQuery())):
+    for call in (
+        stage.begin,
+        stage.start,
+        stage.tick,
+        stage.read,
+        lambda: store.runs(RunQuery()),
+        lambda: store.letter("l"),
+    ):
         with pytest.raises(StateLost) as raised:
             await call()
         assert "pavane topology apply" in raised.value.remedy

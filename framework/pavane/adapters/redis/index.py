@@ -43,13 +43,13 @@ class Index:
 
     async def record_of(self, letter_id: str) -> str | None:
         """The record that a dead letter belongs to; its shard does not follow from its id."""
-        found = await asyncio.gather(
+        answers = await asyncio.gather(
             *(
-                self._server.command(b"HGET", self._keys.of_shard("letter_of", shard), letter_id.encode())
+                self._server.ask("owner", shard, self._keys.of_shard("letters", shard), {"letter": letter_id})
                 for shard in range(self._server.shards)
             )
         )
-        return next((key.decode() for key in found if key is not None), None)
+        return next((key.decode() for _, key in answers if key is not None), None)
 
     async def history(self, record: str, *, after: int, limit: int) -> list[History]:
         """Lines with a `seq` above `after`. Numbers are left out of the sequence, so as many lines as the last

@@ -34,6 +34,7 @@ FRAGMENTS: Mapping[str, tuple[str, ...]] = {
     "read": ("clock", "lists", "call", "record", "agenda", "keep"),
     "history": ("clock", "lists", "call", "record", "agenda", "keep"),
     "places": ("lists", "call"),
+    "owner": ("call",),
     "claim": ("clock",),
     "disclaim": (),
 }
@@ -42,7 +43,7 @@ FRAGMENTS: Mapping[str, tuple[str, ...]] = {
 DRAINING = frozenset({"fail", "release", "renew", "reject", "mark", "tick", "commit_undo", "disclaim"})
 """Calls that work when memory is full: what is running may end, and what is over may go."""
 
-READING = frozenset({"read", "history", "places"})
+READING = frozenset({"read", "history", "places", "owner"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,8 @@ async def demo(console: Console, options: Options, wares: Wares) -> Outcome:
             await drive.settle(progress.show)
         await stage.stop_workers()
         books = await read_books()
-        violations = audit(books, drive.runs, await stage.client.queues())
+        queues = await stage.client.queues()
+        violations = audit(books, drive.runs, queues, orders=drive.total)
         outcome = Outcome(options, drive, books, violations)
         print_summary(console, outcome, await draw_trees(stage, drive, books))
     return outcome

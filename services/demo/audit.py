@@ -19,12 +19,21 @@ ENDINGS = {
 }
 """The statuses that the run of an order with this status in the orders service's book may have."""
 
+UNSETTLED = {"running", "retrying", "undoing", "undo_stuck"}
+
 RECIPIENTS = ("customer", "warehouse", "accounting")
 
 
-def audit(books: Books, runs: Mapping[str, RunStatus], queues: Sequence[QueueInfo]) -> list[str]:
-    """Every violation; empty if the books add up."""
+def audit(
+    books: Books, runs: Mapping[str, RunStatus], queues: Sequence[QueueInfo], *, orders: int
+) -> list[str]:
+    """Every violation; empty if the books add up.
+
+    Args:
+        orders: how many there were to be placed.
+    """
     return [
+        *([f"{orders - len(runs)} orders were never placed."] if len(runs) < orders else []),
         *_runs(books, runs),
         *_stock(books),
         *_money(books),
@@ -44,6 +53,8 @@ def _runs(books: Books, runs: Mapping[str, RunStatus]) -> Iterator[str]:
             yield f"Order {order_id} is not in the orders service's book."
         elif run.status not in ENDINGS.get(row.status, ()):
             yield f"Order {order_id} is {row.status} in the orders service's book, but its run is {run.status}."
+        for unsettled in sorted(run.steps.keys() & UNSETTLED):
+            yield f"Order {order_id} still has steps that are {unsettled}: {run.steps[unsettled]}."
 
 
 def _stock(books: Books) -> Iterator[str]:

@@ -71,7 +71,8 @@ class Drive:
         placing = asyncio.ensure_future(self._place())
         try:
             await self._follow(placing, show)
-            await placing
+            if placing.done():
+                await placing
         finally:
             placing.cancel()
         self.elapsed = time.monotonic() - self._began
@@ -100,17 +101,16 @@ class Drive:
 
     async def _follow(self, placing: asyncio.Future[None], show: Callable[[], None]) -> None:
         last_end, ended = time.monotonic(), 0
-        while not placing.done() or (self._open and time.monotonic() - last_end < PATIENCE):
+        while not placing.done() or self._open:
             if not self._options.one_at_a_time:
                 await self._look(list(islice(self._open.items(), LOOKED_AT)))
-            if self.ended > ended:
+            if self.ended > ended or not self._open:
                 last_end, ended = time.monotonic(), self.ended
-            elif self._open and time.monotonic() - last_end > PATIENCE:
+            if time.monotonic() - last_end > PATIENCE:
                 return
             show()
-            if placing.done() and not self._open:
-                return
             await asyncio.sleep(PAUSE)
+        show()
 
     async def _look(self, handles: Sequence[tuple[str, RunHandle[OrderConfirmed]]]) -> None:
         for first in range(0, len(handles), LOOKED_AT):

@@ -19,8 +19,9 @@ from pavane.runtime.crew import Crew
 POLL_EVERY = 5_000
 """Milliseconds between two looks at a claimed shard that has nothing due."""
 
-CLAIM_FOR = 20_000
-CLAIM_EVERY = 10_000
+CLAIM_FOR = 30_000
+CLAIM_EVERY = 15_000
+"""With 16 shards, claims and looks are about 17 commands a second, those inside the scripts counted."""
 
 log = logging.getLogger("pavane")
 

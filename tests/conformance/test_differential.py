@@ -20,7 +20,8 @@ from pavane.adapters.redis import RedisStore
 from pavane.adapters.redis.scripting import load_scripts
 from pavane.core import agenda, answers
 from pavane.core.record import Record
-from tests.conformance.random_calls import FRAMEWORK, RandomCaller
+from tests.conformance.random_calls import RandomCaller
+from tests.conformance.random_material import FRAMEWORK
 from tests.servers import RedisServer
 
 SEQUENCES = 220

@@ -58,7 +58,9 @@ class Stream:
             await eventually(f"{count} runs are started", enough, 60)
         except AssertionError as error:
             self._task.print_stack()
-            raise AssertionError(f"{error}; {len(self.keys)} are; the last refusal: {self._refusal}") from None
+            raise AssertionError(
+                f"{error}; {len(self.keys)} are; the last refusal: {self._refusal}"
+            ) from None
 
     async def stop(self) -> list[str]:
         self._stopped = True

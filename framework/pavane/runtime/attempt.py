@@ -66,7 +66,8 @@ class Attempt:
         self._cut: Cut = ""
         self._task: asyncio.Task[Any] | None = None
         self._renewal: asyncio.Task[None] | None = None
-        self._alarms: dict[str, Alarm] = {}
+        self._renew_at = started + subject.renew_every
+        self._alarm: Alarm | None = None
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def stopping(self) -> Stopping:
@@ -91,21 +92,20 @@ class Attempt:
         """Run `handler`; return how it ended. Cancelling this call cancels the handler (shutdown)."""
         task = self._task = asyncio.get_running_loop().create_task(self._call(handler))
         task.add_done_callback(self._on_end)
-        self._set("timeout", self.deadline, lambda: self.cut("timed_out"))
-        self._set("renew", self._clock.now() + self._subject.renew_every, self._start_renewal)
-        self._set("lease", self._lease_until, lambda: self.cut("lease_lost"))
+        self._wait_for_time()
         self._crew.attempts.add(self)
         self._crew.watchdog.handler_started()
         try:
-            await asyncio.shield(self._ended)
+            await self._ended
         except asyncio.CancelledError:
-            self.cut("shutdown")
+            self._cut = self._cut or "shutdown"
+            task.cancel()
             raise
         finally:
             self._crew.watchdog.handler_ended()
             self._crew.attempts.discard(self)
-            for alarm in self._alarms.values():
-                alarm.cancel()
+            if self._alarm is not None:
+                self._alarm.cancel()
             if self._renewal is not None:
                 self._renewal.cancel()
         return self._outcome(task)
@@ -116,7 +116,7 @@ class Attempt:
             return
         self._cut = why
         self._task.cancel()
-        self._set("left_behind", self._clock.now() + LEFT_BEHIND_AFTER, self._leave_behind)
+        self._set_alarm(self._clock.now() + LEFT_BEHIND_AFTER, self._leave_behind)
 
     @staticmethod
     async def _call(handler: Callable[[], Awaitable[Any]]) -> Any:
@@ -156,21 +156,33 @@ class Attempt:
             log.error("%s ignores its cancellation and is left behind", self._subject.step)
             self._ended.set_result(None)
 
-    def _set(self, name: str, at: int, callback: Callable[[], None]) -> None:
-        if name in self._alarms:
-            self._alarms[name].cancel()
-        self._alarms[name] = self._clock.call_at(at, callback)
+    def _wait_for_time(self) -> None:
+        """One alarm for whatever comes first: most handlers end before any of it."""
+        self._set_alarm(min(self.deadline, self._lease_until, self._renew_at), self._time_has_come)
 
-    def _start_renewal(self) -> None:
-        self._renewal = asyncio.get_running_loop().create_task(self._keep_renewing())
+    def _set_alarm(self, at: int, callback: Callable[[], None]) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._clock.call_at(at, callback)
 
-    async def _keep_renewing(self) -> None:
-        """One renewal; an outage is waited out until the lease is over by this process's clock."""
+    def _time_has_come(self) -> None:
+        now = self._clock.now()
+        if now >= self.deadline:
+            self.cut("timed_out")
+        elif now >= self._lease_until:
+            self.cut("lease_lost")
+        else:
+            if now >= self._renew_at:
+                self._renew_at = now + self._subject.renew_every
+                self._renewal = asyncio.get_running_loop().create_task(self._keep())
+            self._wait_for_time()
+
+    async def _keep(self) -> None:
+        """One renewal. In an outage the next one is tried in its turn, until the lease is over by this clock."""
         try:
             await self._renew(-1.0, "")
         except InfrastructureError as error:
             log.warning("the lease of %s is not renewed: %s", self._subject.step, error)
-        self._set("renew", self._clock.now() + self._subject.renew_every, self._start_renewal)
 
     async def _renew(self, progress: float, note: str) -> None:
         asked = self._clock.now()
@@ -189,6 +201,5 @@ class Attempt:
             case Renewed():
                 self._run_failing = answer.stopping
                 self._lease_until = asked + self._lease
-                self._set("lease", self._lease_until, lambda: self.cut("lease_lost"))
             case Fenced():
                 self.cut("lease_lost")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import orjson
 import pytest
 from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, ResponseError
@@ -28,6 +30,14 @@ def test_every_lua_file_is_part_of_a_script_and_only_one_of_them_asks_for_the_ti
     files = {file.stem: file.read_text() for file in FOLDER.glob("*.lua")}
     assert used == set(files)
     assert [name for name, text in files.items() if "'TIME'" in text] == ["clock"]
+
+
+def test_every_script_stands_on_all_that_it_calls() -> None:
+    files = {file.stem: file.read_text() for file in FOLDER.glob("*.lua")}
+    for name, fragments in FRAGMENTS.items():
+        for part in (*fragments, name):
+            called = {module.lower() for module in re.findall(r"\b([A-Z][a-z]+)\.\w+\(", files[part])}
+            assert called <= set(fragments), f"{name}: {part}.lua calls {called - set(fragments)}"
 
 
 def test_no_script_reads_a_payload_or_takes_its_text_from_data() -> None:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.tree import Tree
 
 from pavane import PavaneError, Settings
-from services.demo.audit import audit, never_placed
+from services.demo.audit import audit
 from services.demo.books import Books, read_books
 from services.demo.document import Outcome
 from services.demo.drive import AlreadyPlaced, Drive
@@ -70,7 +70,7 @@ async def demo(console: Console, options: Options, wares: Wares) -> Outcome:
         await stage.stop_workers()
         books = await read_books()
         queues = await stage.client.queues()
-        violations = [*never_placed(drive.total, drive.runs), *audit(books, drive.runs, queues)]
+        violations = audit(books, drive.runs, queues, orders=drive.total)
         outcome = Outcome(options, drive, books, violations)
         print_summary(console, outcome, await draw_trees(stage, drive, books))
     return outcome

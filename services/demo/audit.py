@@ -24,9 +24,16 @@ UNSETTLED = {"running", "retrying", "undoing", "undo_stuck"}
 RECIPIENTS = ("customer", "warehouse", "accounting")
 
 
-def audit(books: Books, runs: Mapping[str, RunStatus], queues: Sequence[QueueInfo]) -> list[str]:
-    """Every violation; empty if the books add up."""
+def audit(
+    books: Books, runs: Mapping[str, RunStatus], queues: Sequence[QueueInfo], *, orders: int
+) -> list[str]:
+    """Every violation; empty if the books add up.
+
+    Args:
+        orders: how many there were to be placed.
+    """
     return [
+        *([f"{orders - len(runs)} orders were never placed."] if len(runs) < orders else []),
         *_runs(books, runs),
         *_stock(books),
         *_money(books),
@@ -34,11 +41,6 @@ def audit(books: Books, runs: Mapping[str, RunStatus], queues: Sequence[QueueInf
         *_notices(books),
         *_queues(queues),
     ]
-
-
-def never_placed(orders: int, runs: Mapping[str, RunStatus]) -> list[str]:
-    """The violation that there were more orders than runs, if so."""
-    return [f"{orders - len(runs)} orders were never placed."] if len(runs) < orders else []
 
 
 def _runs(books: Books, runs: Mapping[str, RunStatus]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from pavane.core.answers import (
     UnknownRun,
 )
 from pavane.core.calls import Discard, Mark, Redrive, Reject, Verdict
-from pavane.core.compensation import fail_run
+from pavane.core.compensation import fail_run, start_chain_when_clear
 from pavane.core.ending import finish, stall, unstall
 from pavane.core.leasing import lose_lease
 from pavane.core.outbox import LONGEST_RETURN, pending_of, publications, put_event, put_off, report
@@ -182,7 +182,7 @@ def reject(record: Record | None, call: Reject, now: int) -> tuple[Record | None
     if call.generation < work.generation:
         delay = max(0, work.next_at - now)
         return record, Stale(publish=work.unpublished, generation=work.generation, delay=delay)
-    if call.delivery_limit and work.token and work.lease_until > now:
+    if work.token and work.lease_until > now:
         return record, PutBack(delay=work.lease_until - now)
     if call.delivery_limit and work.grants == 0 and not work.put_back:
         work.put_back = True
@@ -196,6 +196,7 @@ def reject(record: Record | None, call: Reject, now: int) -> tuple[Record | None
     if work.token:
         lose_lease(draft, row, work, call.kind, now)
     letter = die(draft, row, work, call.kind, call.verdict, now, call.subscribed)
+    start_chain_when_clear(draft, now, call.subscribed, by=row.step)
     draft.head.updated_at = now
     return draft, Dead(
         letter=letter, generation=work.generation, publish=True, rows=publications(draft, draft.fresh)

@@ -49,6 +49,14 @@ async def send_retry(crew: Crew, subject: Subject, generation: int, delay: int) 
     )
 
 
+async def send_newer(
+    crew: Crew, delivery: Delivery, queue: str, record: str, copy: CopyMark, delay: int
+) -> None:
+    """Publish the copy that should have replaced an old delivery but never was, and mark it."""
+    await send_to(crew, delivery, queue, copy.generation, delay)
+    crew.outbox.mark_copy(record, copy)
+
+
 async def send_letter(
     crew: Crew, delivery: Delivery, record: str, letter: Letter, kind: JobKind, generation: int
 ) -> None:

@@ -6,7 +6,7 @@ import logging
 
 from pavane.core import envelope
 from pavane.core.answers import Committed, Dead, PutBack, Stale, UnknownRun
-from pavane.core.calls import Reject, Verdict
+from pavane.core.calls import CopyMark, Reject, Verdict
 from pavane.core.envelope import Envelope
 from pavane.core.topology import DELIVERY_LIMIT
 from pavane.errors import MessageError, Undecodable, UsageError
@@ -112,6 +112,9 @@ class Intake:
                     )
             case Committed():
                 await crew.outbox.publish(subject.record, answer.rows)
+            case Stale() if answer.publish == "retry":
+                newer = CopyMark(step=subject.step, kind=subject.kind, generation=answer.generation)
+                await copies.send_newer(crew, subject.delivery, source, subject.record, newer, answer.delay)
             case Stale():
                 log.info("%s: a newer copy is on its way", subject.step)
         subject.delivery.ack()

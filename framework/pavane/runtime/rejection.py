@@ -7,7 +7,7 @@ import logging
 
 from pavane.core import identity
 from pavane.core.answers import Committed, Dead, PutBack, RejectAnswer, Stale, UnknownRun
-from pavane.core.calls import Reject, Verdict
+from pavane.core.calls import CopyMark, Reject, Verdict
 from pavane.core.envelope import GENERATION, STEP, WAIT_UNTIL, Envelope, copy_headers, number
 from pavane.core.record import JobKind, Letter
 from pavane.errors import PavaneError, Undecodable
@@ -58,7 +58,7 @@ async def reject_message(
     if isinstance(answer, UnknownRun):
         record = identity.loose_key(identity.letter_id(worker.full_name, step, kind))
         answer = await reject(crew, worker, delivery, envelope, error, record=record, step=step, kind="step")
-    await settle_rejected(crew, delivery, record, answer, kind, generation_of(delivery))
+    await settle_rejected(crew, delivery, record, step, answer, kind)
 
 
 def nameless_id(delivery: Delivery) -> str:
@@ -123,9 +123,10 @@ async def reject(
 
 
 async def settle_rejected(
-    crew: Crew, delivery: Delivery, record: str, answer: RejectAnswer, kind: JobKind, generation: int
+    crew: Crew, delivery: Delivery, record: str, step: str, answer: RejectAnswer, kind: JobKind
 ) -> None:
     """Do with the delivery what the store has decided, then acknowledge it."""
+    queue = delivery.source_queue or delivery.queue
     match answer:
         case Dead():
             await crew.outbox.publish(record, answer.rows)
@@ -134,7 +135,10 @@ async def settle_rejected(
         case Committed():
             await crew.outbox.publish(record, answer.rows)
         case PutBack():
-            await copies.send_again(crew, delivery, generation, answer.delay)
+            await copies.send_to(crew, delivery, queue, generation_of(delivery), answer.delay)
+        case Stale() if answer.publish == "retry":
+            newer = CopyMark(step=step, kind=kind, generation=answer.generation)
+            await copies.send_newer(crew, delivery, queue, record, newer, answer.delay)
         case Stale() | UnknownRun():
             log.info("%s: nothing is left to do for a message of %s", delivery.queue, record)
     delivery.ack()

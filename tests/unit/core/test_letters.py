@@ -74,6 +74,25 @@ def test_what_the_broker_gave_up_on_goes_back_to_its_queue_while_somebody_holds_
     assert world.reject(JOB, delivery_limit=True) == PutBack(delay=LEASE - 1_000)
 
 
+def test_a_message_that_cannot_be_read_does_not_take_the_job_from_a_holder_who_could_read_it() -> None:
+    world = started()
+    token = world.granted(JOB).token
+    world.now += 1_000
+    assert world.reject(JOB, event=None) == PutBack(delay=LEASE - 1_000)
+    assert isinstance(world.commit(JOB, token, "stock.reserved"), Committed)
+    assert isinstance(world.reject(JOB, event=None), Committed)
+
+
+def test_a_rejection_that_ends_the_last_lease_of_a_failing_run_starts_its_undo() -> None:
+    world = started()
+    world.crash("shop.reserve:start", compensation=UNDO)
+    world.done(JOB, "order.rejected")
+    assert world.live.head.chain == "waiting"
+    answer = world.reject("shop.reserve:start", delivery_limit=True)
+    assert isinstance(answer, Dead)
+    assert [row.row for row in answer.rows] == ["undo/shop.reserve:start"]
+
+
 def test_what_the_broker_gave_up_on_is_dropped_if_it_is_committed() -> None:
     world = started()
     world.done(JOB, "stock.reserved")

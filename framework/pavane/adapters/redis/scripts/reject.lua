@@ -33,6 +33,7 @@ local function dead(record, row, work, at)
   if CALL.event and not Record.event_of(record, CALL.event.id) then Record.keep_sent(record, CALL.event) end
   if work.token ~= 0 then Leasing.lose_lease(record, row, work, CALL.kind, at) end
   local letter = Letters.die(record, row, work, CALL.kind, CALL.verdict, at)
+  Compensation.start_chain_when_clear(record, at, row.step)
   record.head.updated_at = at
   return 'dead', {
     letter = letter, generation = work.generation, publish = true, rows = Outbox.publications(record, record.fresh),
@@ -55,9 +56,7 @@ return Keep.transition(function(record, at, key)
     local delay = math.max(0, work.next_at - at)
     return 'stale', { publish = work.unpublished, generation = work.generation, delay = delay }
   end
-  if CALL.delivery_limit then
-    if work.token ~= 0 and work.lease_until > at then return 'put_back', { delay = work.lease_until - at } end
-    if work.grants == 0 and not work.put_back then return put_back(record, row, work, at) end
-  end
+  if work.token ~= 0 and work.lease_until > at then return 'put_back', { delay = work.lease_until - at } end
+  if CALL.delivery_limit and work.grants == 0 and not work.put_back then return put_back(record, row, work, at) end
   return dead(record, row, work, at)
 end)

@@ -7,6 +7,9 @@ Its events say what its handlers are to do: `ask` maps a worker's name (`undo_<n
     finish:6    sleep, and return although cancelled     stubborn:8 ignore cancellation for 8 s (first attempt)
     hang        never end                                quit:1     raise SystemExit on the first attempt
     wrong:1     return an undeclared event on the first  break      return the failing event (`third` only)
+    big:1       (`pong`) return half a megabyte at first      leak       leave a task behind that never ends
+
+PAVANE_TEST_VERSION is the version of `crash.pinged` that a process knows.
 """
 
 from __future__ import annotations
@@ -48,7 +51,11 @@ class Finished(Asking, name="crash.finished"): ...
 class Broken(Asking, name="crash.broken"): ...
 
 
-class Pinged(Asking, name="crash.pinged"): ...
+class Pinged(Asking, name="crash.pinged", version=int(os.environ.get("PAVANE_TEST_VERSION", "1"))): ...
+
+
+if Pinged.event_version == 2:
+    Pinged.upcaster(from_version=1)(dict)
 
 
 class Ponged(Asking, name="crash.ponged"): ...
@@ -64,6 +71,9 @@ chain = Workflow(
 )
 line = Service("line", "A chain of three steps, with undo")
 loose = Service("loose", "Events that belong to no run")
+
+
+leaked: list[asyncio.Task[Any]] = []
 
 
 async def obey(ctx: Context[None] | UndoContext[None], name: str, event: Asking) -> Event | None:
@@ -90,6 +100,10 @@ async def obey(ctx: Context[None] | UndoContext[None], name: str, event: Asking)
             sys.exit(3)
         case "wrong" if ctx.attempt <= number:
             return Ponged(key=event.key)
+        case "big" if ctx.attempt <= number:
+            return Ponged(key="x" * 500_000)
+        case "leak":
+            leaked.append(asyncio.create_task(asyncio.Event().wait()))
         case "break":
             return Broken(key=event.key, ask=event.ask)
     note(ctx, "end")

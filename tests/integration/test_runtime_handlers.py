@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from pavane.core.envelope import event_headers
 from pavane.core.identity import loose_key
-from pavane.core.record import StepRow
+from pavane.core.record import EventRow, StepRow
+from pavane.ports.broker import Message, ToSubscribers
 from tests.crash.program import LEASE, Pinged
 from tests.crash.stage import Stage, eventually, set_up
 from tests.servers import RabbitServer, RedisServer
@@ -153,6 +155,39 @@ async def test_system_exit_and_a_wrong_event_end_an_attempt_and_not_the_process(
         assert (await stage.client.dead_letters.redrive(letter.id)).done == 1
         assert (await stage.ending("wrong")).status == "completed"
         await stage.nothing_waits()
+
+
+async def test_too_large_a_result_is_rejected_and_a_task_left_behind_harms_nobody(stage: Stage) -> None:
+    async with stage.process() as process:
+        await stage.begin_run("leaks", first="leak", second="leak")
+        assert (await stage.ending("leaks")).status == "completed"
+        event = await ping(stage, pong="big:1")
+        assert outcomes(await loose_row(stage, event, "loose.pong")) == ["rejected"]
+        [letter] = await stage.client.dead_letters.list().all()
+        assert letter.error_type == "LimitExceeded"
+        assert await process.stop() < 5
+
+
+async def test_a_newer_version_waits_for_the_process_that_knows_it(stage: Stage) -> None:
+    """A rolling deployment: old and new consume one queue, and no event of the new kind dies of the old."""
+    async with stage.process() as old:
+        newer = event_headers(
+            EventRow(id="from-tomorrow", name="crash.pinged", version=2, time=0, payload=b"", producer="a.b"),
+            "",
+        )
+        body = Pinged(key="p").model_dump_json().encode()
+        await stage.broker.publish(Message(body, newer), ToSubscribers("crash.pinged"))
+
+        async def waits() -> int:
+            return await stage.ready_in(*stage.wheel())
+
+        await eventually("the event is on the delay wheel", waits)
+        async with stage.process(test_version="2"):
+            await old.stop()
+            row = await loose_row(stage, "from-tomorrow", "loose.pong")
+            assert outcomes(row) == ["committed"]
+            assert [entry.attempt for entry in stage.ledger.starts("loose.pong")] == [1]
+            await stage.nothing_waits()
 
 
 async def test_a_policy_function_answers_for_a_job_that_died(stage: Stage) -> None:

@@ -15,7 +15,7 @@ from pavane.adapters.rabbitmq.subscription import RabbitMQSubscription
 from pavane.errors import InfrastructureError, StateLost
 from pavane.runtime.clock import SystemClock
 from pavane.runtime.process import Process
-from tests.crash.program import app
+from tests.crash.program import LEASE, app
 from tests.crash.stage import Stage, eventually, set_up
 from tests.servers import RabbitServer, RedisServer
 
@@ -246,3 +246,60 @@ async def test_a_redis_that_forgot_everything_is_refused(tmp_path: Path) -> None
             await newcomer.close()
         assert stage.ledger.starts(run="after") == []
         await process.stop()
+
+
+@pytest.mark.timeout(180)
+async def test_a_result_is_kept_and_a_lease_is_not_while_redis_does_not_answer(tmp_path: Path) -> None:
+    """A handler that ended waits with its commit; one that still runs is cancelled when its lease is over."""
+    async with scene(tmp_path) as (stage, _, redis), stage.process():
+        await stage.begin_run("ends", first="sleep:1")
+        await stage.begin_run("lasts", first="sleep:8")
+
+        async def both_run() -> bool:
+            return len(stage.ledger.starts("line.first")) == 2
+
+        await eventually("both handlers run", both_run)
+        redis.freeze()
+        try:
+
+            async def ended() -> int:
+                return len(stage.ledger.ends("line.first", "ends"))
+
+            await eventually("the short one ends", ended)
+            await asyncio.sleep(2 * LEASE)  # the outage itself: longer than a lease
+        finally:
+            redis.thaw()
+        assert (await stage.ending("ends")).status == "completed"
+        assert await stage.outcomes("ends", "line.first") == ["committed"]
+        assert len(stage.ledger.starts("line.first", "ends")) == 1
+        assert (await stage.ending("lasts")).status == "completed"
+        assert await stage.outcomes("lasts", "line.first") == ["released", "committed"]
+        assert [entry.attempt for entry in stage.ledger.starts("line.first", "lasts")] == [1, 1]
+        assert len(stage.ledger.ends("line.first", "lasts")) == 1, "the first was cancelled"
+        await judge_failures(stage, ["ends", "lasts"])
+
+
+async def judge_failures(stage: Stage, keys: list[str]) -> None:
+    for key in keys:
+        failures = [row.work.failures for row in (await stage.record(key)).steps.values()]
+        assert set(failures) == {0}, "an outage has burned an attempt"
+
+
+@pytest.mark.timeout(180)
+async def test_an_event_whose_binding_is_gone_is_kept_and_its_run_is_listed(tmp_path: Path) -> None:
+    async with scene(tmp_path) as (stage, rabbit, _), stage.process():
+        third, exchange = stage.queue("line.third"), stage.names.exchange("events")
+        async with aiormq.connect(rabbit.url) as connection:
+            channel = await connection.channel()
+            await channel.queue_unbind(third, exchange, routing_key="crash.second_done")
+        await stage.begin_run("k")
+
+        async def listed() -> list[str]:
+            return (await stage.client.run("chain:k").status()).stalled
+
+        await eventually("the run says what it waits for", listed)
+        assert await listed() == ["unroutable:crash.second_done"]
+        await stage.prepare()  # what an operator does: pavane topology apply
+        assert (await stage.ending("k")).status == "completed"
+        assert len(stage.ledger.starts("line.third")) == 1
+        assert await listed() == []

@@ -22,7 +22,7 @@ check: setup ## check format, lint, types and layers
 	@$(PYTHON) -m tests.check
 
 bench: setup ## measure a five-step chain beside a plain aio-pika chain (JSON=1)
-	@$(PYTHON) -m benchmarks.chain
+	@$(PYTHON) -m benchmarks
 
 kill-test: setup ## push 830 orders through five processes that are killed all the time (JSON=1)
 	@$(PYTHON) -m tests.chaos.kill_test

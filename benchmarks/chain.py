@@ -1,4 +1,4 @@
-"""`make bench`: pavane's five-step chain beside the same chain on plain aio-pika, round by round.
+"""pavane's five-step chain beside the same chain on plain aio-pika, round by round.
 
 Both run in one process, on one event loop, against the same private servers, in turn, so that a slow minute
 of the machine slows both. What counts is the ratio of a round; its median over the rounds is the result.
@@ -6,19 +6,11 @@ of the machine slows both. What counts is the ratio of a round; its median over 
 
 from __future__ import annotations
 
-import asyncio
-import json
-import logging
 import os
-import platform
-import statistics
-import sys
-from typing import Any
 
 from benchmarks.pavane_chain import PavaneChain
 from benchmarks.plain import STEPS, PlainChain
 from pavane import Settings
-from tests.servers import RabbitServer, RedisServer
 
 RUNS = int(os.environ.get("RUNS", "2000"))
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
@@ -59,38 +51,3 @@ async def measure(rabbit_url: str, state_url: str) -> list[dict[str, float]]:
         await pavane.close()
         await plain.close()
     return rounds
-
-
-def result(rounds: list[dict[str, float]]) -> dict[str, Any]:
-    """What `JSON=1` prints as its last line."""
-    ratios = [one["ratio"] for one in rounds]
-    return {
-        "ratio": statistics.median(ratios),
-        "spread": [min(ratios), max(ratios)],
-        "rounds": rounds,
-        "machine": {
-            "python": platform.python_version(),
-            "system": platform.platform(),
-            "cpus": os.cpu_count(),
-            "loop": "uvloop" if "uvloop" in sys.modules else "asyncio",
-        },
-    }
-
-
-def main() -> None:
-    """Start private servers, measure, print."""
-    logging.basicConfig(level="WARNING")
-    print(
-        f"five-step chain, {RUNS} runs a round, {ROUNDS} rounds after a warm-up; starting servers", flush=True
-    )
-    with RabbitServer() as rabbit, RedisServer() as redis:
-        rounds = asyncio.run(measure(rabbit.url, redis.url))
-    summary = result(rounds)
-    low, high = summary["spread"]
-    print(f"\nmedian ratio {summary['ratio']:.2f} (from {low:.2f} to {high:.2f})")
-    if os.environ.get("JSON"):
-        print(json.dumps(summary))
-
-
-if __name__ == "__main__":
-    main()

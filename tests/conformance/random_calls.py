@@ -228,7 +228,7 @@ class RandomCaller(RandomMaterial):
             step, worker, generation = row.step, row.worker, self.generation(work)
         else:
             worker, kind, generation = random.choice(tuple(UNDO)), "step", self.generation(None)
-            step = step_id(worker, self.made("odd"))
+            step = step_id(worker if self.chance(0.8) else "other.one", self.made("odd"))
         return Reject(
             record=record,
             step=step,

@@ -18,7 +18,7 @@ Of one record (a run, named `<workflow>:<run id>`, or an event outside workflows
     agenda:<record>   zset    the same members, scored with the time they are due
     history:<record>  list    one JSON object per line of the history, oldest first, at most the contract's cap
 
-JSON leaves out what has its default value (`core.record`), and empty lists.
+JSON leaves out what has its default value (`core.record`), empty lists, and of a step what its id says.
 
 Of a shard:
 

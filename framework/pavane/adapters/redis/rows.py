@@ -71,7 +71,14 @@ def work(stored: Json) -> Work:
     return Work(**stored)
 
 
-def step(stored: Json) -> StepRow:
+def worker_of(step_id: str) -> str:
+    """The worker that a step's id names; what is stored says it only where it is another."""
+    return step_id.partition(":")[0]
+
+
+def step(id_: str, stored: Json) -> StepRow:
+    stored["step"] = id_
+    stored.setdefault("worker", worker_of(id_))
     stored["work"] = work(stored.get("work", {}))
     if "undo" in stored:
         stored["undo"] = work(stored["undo"])
@@ -87,6 +94,8 @@ def letter(stored: Json) -> Letter:
 
 def history(stored: bytes) -> History:
     line: Json = orjson.loads(stored)
+    if "step" in line:
+        line.setdefault("worker", worker_of(line["step"]))
     line["detail"] = tuple(sorted(line.pop("detail", {}).items()))
     return History(**line)
 
@@ -135,6 +144,6 @@ def read_field(found: Record, name: str, value: bytes) -> None:
     elif name == "undo":
         found.undo = list(stored or ())
     elif sort == "step":
-        found.steps[id_] = step(stored)
+        found.steps[id_] = step(id_, stored)
     elif sort == "letter":
         found.letters[id_] = letter(stored)

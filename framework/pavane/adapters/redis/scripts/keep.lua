@@ -101,6 +101,8 @@ function Keep.save_steps(record, fields)
     Record.strip(row.work, WORK)
     local undo = row.undo and Record.strip(row.undo, WORK)
     Record.strip(row, STEP)
+    if row.worker == Record.worker_of(step) then row.worker = nil end
+    row.step = nil -- the field's name says it
     row.undo = undo -- an undo that has only defaults is one all the same
     fields[#fields + 1] = 'step:' .. step
     fields[#fields + 1] = cjson.encode(row)

@@ -57,8 +57,15 @@ function Record.new_work()
   return Record.fill_work({})
 end
 
-function Record.read_step(json)
+-- A step's id names its worker; rows and lines of the history say it only where it is another.
+function Record.worker_of(step)
+  return string.match(step, '^[^:]*')
+end
+
+function Record.read_step(step, json)
   local row = Record.fill(cjson.decode(json), STEP, 'emitted')
+  row.step = step
+  row.worker = row.worker or Record.worker_of(step)
   row.work = Record.fill_work(row.work or {})
   if row.undo then Record.fill_work(row.undo) end
   return row
@@ -68,7 +75,7 @@ function Record.step_of(record, step)
   local row = record.steps[step]
   if row == nil then
     local json = not record.new and redis.call('HGET', Record.name_of(record, 'run'), 'step:' .. step)
-    row = json and Record.read_step(json) or false
+    row = json and Record.read_step(step, json) or false
     record.steps[step] = row
   end
   return row or nil
@@ -94,7 +101,7 @@ function Record.all_steps(record)
     for i = 1, #fields, 2 do
       if string.sub(fields[i], 1, 5) == 'step:' then
         local step = string.sub(fields[i], 6)
-        if record.steps[step] == nil then record.steps[step] = Record.read_step(fields[i + 1]) end
+        if record.steps[step] == nil then record.steps[step] = Record.read_step(step, fields[i + 1]) end
       end
     end
     record.complete = true
@@ -244,9 +251,11 @@ end
 -- Add one line to the history. `line` may name a `row`; empty fields are left out.
 function Record.remember(record, kind, at, line)
   local head, row = record.head, line.row
+  local step, worker = row and row.step, row and row.worker
+  if worker and worker == Record.worker_of(step) then worker = nil end
   head.seq = head.seq + 1
   record.history[#record.history + 1] = {
-    seq = head.seq, at = at, kind = kind, worker = row and row.worker, step = row and row.step,
+    seq = head.seq, at = at, kind = kind, worker = worker, step = step,
     attempt = line.attempt ~= 0 and line.attempt or nil, event = Record.said(line.event),
     cause = Record.said(line.cause), by = Record.said(line.by), reason = Record.said(line.reason), detail = line.detail,
   }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import logging
 import sys
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from random import Random, SystemRandom
@@ -14,6 +15,7 @@ from typing import Any
 
 from pavane.builder.checks import check
 from pavane.builder.service import Service
+from pavane.client.aging import keep_discarding
 from pavane.client.client import Client
 from pavane.client.connection import close_pair, connect, open_pair
 from pavane.client.connection import embedded as embedded_pair
@@ -130,7 +132,11 @@ class App:
             try:
                 await process.start()
                 async with Client.over(store, broker, settings=settings, clock=clock) as client:
-                    yield client
+                    aging = asyncio.create_task(keep_discarding(client.dead_letters, self.workers, clock))
+                    try:
+                        yield client
+                    finally:
+                        aging.cancel()
             finally:
                 await process.stop(settings.grace_period)
         finally:
@@ -144,7 +150,8 @@ class App:
         Raises:
             As `running`.
         """
-        asyncio.run(self._run(settings or Settings(), embedded, tuple(only)))
+        with asyncio.Runner(loop_factory=fastest_loop()) as runner:
+            runner.run(self._run(settings or Settings(), embedded, tuple(only)))
 
     async def _run(self, settings: Settings, embedded: bool, only: tuple[str, ...]) -> None:
         """A signal also ends a start that waits for a server or for a resource."""
@@ -257,6 +264,16 @@ class App:
         if lifespans is None:
             lifespans = {service.name: service.lifespan for service in self.services}
         return Process(crew, lifespans, self.registrations(settings), only=only, alone=alone)
+
+
+def fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's event loop, if the extra `fast` is installed; `None`: asyncio's own."""
+    try:
+        uvloop: Any = importlib.import_module("uvloop")
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 def describe(workflow: Workflow[Any, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pavane.errors import UsageError
 
@@ -21,3 +21,8 @@ def to_milliseconds(name: str, at: datetime | None) -> int:
             remedy="Give an aware datetime, such as datetime.now(UTC).",
         )
     return int(at.timestamp() * 1000)
+
+
+def from_milliseconds(at: int) -> datetime:
+    """Milliseconds since the epoch as an aware datetime, UTC."""
+    return datetime.fromtimestamp(at / 1000, UTC)

@@ -211,6 +211,11 @@ class App:
                     for worker in service.definitions
                 },
                 workflows=workflows,
+                alert_at={
+                    worker.full_name: worker.dead_letters.alert_at
+                    for worker in service.definitions
+                    if worker.dead_letters.alert_at > 1
+                },
             )
             for service in self.services
         ]

@@ -106,7 +106,7 @@ async def _work(
         ("parked", broker_up, lambda: parked_check(broker, names)),
         ("clock_skew", state_up, lambda: clock_skew_check(store)),
         ("outbox", state_up, lambda: outbox_check(store)),
-        ("stalled_runs", state_up, lambda: stalled_check(client)),
+        ("stalled_runs", state_up, lambda: stalled_check(client, store)),
     ]
     return [await _one(name, possible, check) for name, possible, check in checks]
 

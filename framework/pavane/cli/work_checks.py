@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -120,14 +121,21 @@ def _is_stuck(record: Record) -> bool:
     return any(row.tries >= TRIED for row in record.outbox.values())
 
 
-async def stalled_check(client: Client) -> Finding:
+async def stalled_check(client: Client, store: Store) -> Finding:
+    """Stalled runs, and workers with more dead letters than they say is normal (`dead_letters(alert_at=…)`)."""
     stalled = await client.runs(status="stalled").page(limit=100)
-    letters = await client.dead_letters.list(answered=False).page(limit=100)
-    if not stalled.items:
-        also = (
-            f" There are {_many(len(letters.items), letters.cursor)} dead letters." if letters.items else ""
+    letters = await client.dead_letters.list(answered=False).page(limit=LOOKED_AT)
+    alert_at = {worker: at for one in await store.registrations() for worker, at in one.alert_at.items()}
+    counted = Counter(letter.worker for letter in letters.items)
+    many = [f"{worker} ({count})" for worker, count in counted.items() if count >= alert_at.get(worker, 1)]
+    if not stalled.items and many:
+        return warning(
+            "stalled_runs",
+            f"No run is stalled, but there are dead letters of {', '.join(sorted(many))}.",
+            "`pavane dlq ls` lists them; redrive or discard them.",
         )
-        return ok("stalled_runs", f"No run is stalled.{also}")
+    if not stalled.items:
+        return ok("stalled_runs", "No run is stalled.")
     reasons = sorted({reason.partition(":")[0] for run in stalled.items for reason in run.stalled})
     return warning(
         "stalled_runs",

@@ -21,7 +21,7 @@ now) and `StateLost`. After `StateUnavailable` the outcome is unknown: call agai
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pavane.core.answers import (
@@ -97,12 +97,14 @@ class FoundLetter:
 class Registration:
     """What a service tells the others about itself: its workers' subscriptions and the workflows it knows.
 
-    `subscriptions` maps `<service.worker>` to event names; `workflows` maps a name to a JSON document.
+    `subscriptions` maps `<service.worker>` to event names; `workflows` maps a name to a JSON document;
+    `alert_at` maps a worker to the number of dead letters from which on operators are warned (1 if absent).
     """
 
     service: str
     subscriptions: dict[str, tuple[str, ...]]
     workflows: dict[str, str]
+    alert_at: dict[str, int] = field(default_factory=dict[str, int])
 
 
 class Store(Protocol):

@@ -26,7 +26,11 @@ class Agreements:
 
     async def register(self, registration: Registration) -> None:
         document = orjson.dumps(
-            {"subscriptions": registration.subscriptions, "workflows": registration.workflows}
+            {
+                "subscriptions": registration.subscriptions,
+                "workflows": registration.workflows,
+                "alert_at": registration.alert_at,
+            }
         )
         await self._server.command(b"HSET", self._keys.services(), registration.service.encode(), document)
 
@@ -41,4 +45,5 @@ def registration(service: str, stored: bytes) -> Registration:
         service=service,
         subscriptions={worker: tuple(events) for worker, events in document["subscriptions"].items()},
         workflows=document["workflows"],
+        alert_at=document["alert_at"],
     )

@@ -98,7 +98,9 @@ class Reading(StoreSuite):
         assert await store.claim("lock", "b", HOUR) > second
 
     async def test_a_service_replaces_what_it_said(self, store: Store) -> None:
-        first = Registration(service="s", subscriptions={"s.w": ("a", "b")}, workflows={"flow": "{}"})
+        first = Registration(
+            service="s", subscriptions={"s.w": ("a", "b")}, workflows={"flow": "{}"}, alert_at={"s.w": 7}
+        )
         other = Registration(service="t", subscriptions={}, workflows={})
         await store.register(first)
         await store.register(other)

@@ -46,23 +46,26 @@ def delay(policy: Policy, failures: int, *, previous: int, chance: float) -> int
         previous: the delay drawn before this one, in milliseconds; 0 if there was none.
         chance: uniform in [0, 1).
     """
-    base = base_delay(policy, failures)
+    return round_up(drawn(policy, base_delay(policy, failures), previous=previous, chance=chance))
+
+
+def drawn(policy: Policy, base: float, *, previous: int, chance: float) -> float:
+    """What chance makes of the base, in milliseconds, not rounded yet."""
     match policy.jitter_mode:
         case "factor":
-            drawn = base * (1 + policy.jitter * chance)
+            return base * (1 + policy.jitter * chance)
         case "full":
-            drawn = base * chance
+            return base * chance
         case "equal":
-            drawn = base / 2 + base / 2 * chance
+            return base / 2 + base / 2 * chance
         case "decorrelated":
             low = policy.initial_delay_ms
             high = max(low, 3 * (previous or low))
-            drawn = min(policy.max_delay_ms, low + (high - low) * chance)
+            return min(policy.max_delay_ms, low + (high - low) * chance)
         case "none":
-            drawn = base
-    return round_up(drawn)
+            return base
 
 
 def round_up(milliseconds: float) -> int:
-    """To whole units of the wheel, never down."""
-    return -int(-milliseconds // ROUND_TO) * ROUND_TO
+    """To whole units of the wheel, never down. What floating point adds below a microsecond does not count."""
+    return -int(-round(milliseconds, 3) // ROUND_TO) * ROUND_TO

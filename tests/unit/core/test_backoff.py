@@ -12,7 +12,7 @@ from pavane.model.policies import JitterMode, RetryPolicy
 
 UNIT = 250
 LAST_CHANCE = 1 - 2**-53
-CHANCES = (0.0, 1e-12, 0.25, 0.5, 0.999, LAST_CHANCE)
+CHANCES = (0.0, 1e-6, 0.25, 0.5, 0.999, LAST_CHANCE)
 
 
 def policy(mode: JitterMode = "none", **given: float) -> RetryPolicy:
@@ -40,6 +40,12 @@ def test_a_delay_is_rounded_up_to_the_wheels_unit_and_never_down() -> None:
         1_000,
     ]
     assert backoff.delay(policy(initial_delay=0.3), 1, previous=0, chance=0) == 500
+
+
+def test_what_floating_point_adds_is_not_rounded_up_to_another_unit() -> None:
+    chosen = policy(initial_delay=25, multiplier=1.1)
+    assert backoff.base_delay(chosen, 2) > 27_500
+    assert backoff.delay(chosen, 2, previous=0, chance=0) == 27_500
 
 
 def test_a_very_late_attempt_waits_the_longest_delay_and_does_not_overflow() -> None:

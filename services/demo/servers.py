@@ -16,7 +16,7 @@ READY_IN = 60.0
 STOPPED_IN = 35.0
 """Seconds that a service may take to stop: its grace period, and a little more."""
 
-LINES_KEPT = 20
+LINES_KEPT, LONGEST_LINE = 20, 2**20
 
 
 class ServiceFailed(Exception):
@@ -38,7 +38,11 @@ class ServiceProcess:
         command = (sys.executable, "-m", f"services.{name}")
         # In a session of its own, so that Ctrl-C reaches only the demo, which then stops its services in order.
         process = await asyncio.create_subprocess_exec(
-            *command, env={**os.environ, **environment}, stderr=PIPE, start_new_session=True
+            *command,
+            env={**os.environ, **environment},
+            stderr=PIPE,
+            limit=LONGEST_LINE,
+            start_new_session=True,
         )
         return cls(name, process)
 

@@ -27,6 +27,7 @@ from sqlalchemy import (
 T = TypeVar("T")
 
 THREADS = 8
+"""Transactions at once in one process, where the database can do more than one."""
 
 metadata = MetaData()
 

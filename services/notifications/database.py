@@ -15,6 +15,7 @@ from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, crea
 T = TypeVar("T")
 
 THREADS = 8
+"""Transactions at once in one process, where the database can do more than one."""
 
 metadata = MetaData()
 

@@ -32,88 +32,106 @@ class Explored:
 
 
 def explore(system: System, promises: Promises, start: State, faults: int) -> Explored:
-    """Visit every state. Each must keep the promises, and be able to settle without another fault.
+    """Visit every state that up to `faults` faults can lead to, and judge each."""
+    journey = Journey(system, promises)
+    broken = journey.through(start, faults)
+    return Explored(len(journey.states), len(system.ledger.records), len(journey.ends), broken)
 
-    States are visited in the order of the faults that they need: whatever can go wrong after more faults can
-    go wrong after fewer, so one visit is enough.
-    """
-    numbers: dict[State, int] = {start: 0}
-    states = [start]
-    came_from: list[tuple[int, str]] = [(-1, "")]
-    before: list[list[int]] = [[]]
-    ends: list[int] = []
-    judged: dict[tuple[int, ...], str] = {}
-    later: list[tuple[State, int, str]] = []
 
-    def explored(broken: str = "", at: int = 0, last: str = "") -> Explored:
-        story = [last] if last else []
-        while at > 0:
-            at, label = came_from[at]
-            story.append(label)
-        found = Counterexample(broken, tuple(reversed(story))) if broken else None
-        return Explored(len(states), len(system.ledger.records), len(ends), found)
+class Journey:
+    """States by number, in the order of their first visit, and how each was reached."""
 
-    def visit(state: State, source: int, label: str) -> int:
-        number = numbers.get(state)
+    def __init__(self, system: System, promises: Promises) -> None:
+        self.system = system
+        self.promises = promises
+        self.states: list[State] = []
+        self.ends: list[int] = []
+        self._numbers: dict[State, int] = {}
+        self._came_from: list[tuple[int, str]] = []
+        self._before: list[list[int]] = []
+        self._judged: dict[tuple[int, ...], str] = {}
+        self._later: list[tuple[State, int, str]] = []
+
+    def through(self, start: State, faults: int) -> Counterexample | None:
+        """Each state must keep the promises, and be able to settle without another fault.
+
+        States are visited in the order of the faults that they need: whatever can go wrong after more faults
+        can go wrong after fewer, so one visit is enough.
+        """
+        self._visit(start, -1, "")
+        here = 0
+        for left in range(faults, -1, -1):
+            while here < len(self.states):
+                broken = self._look(here, faults=left > 0)
+                if broken is not None:
+                    return broken
+                here += 1
+            due, self._later = self._later, []
+            for state, source, label in due:
+                self._visit(state, source, label)
+        lost = self._never_settling()
+        return None if lost is None else self._story("from here on it can never settle", lost)
+
+    def _look(self, here: int, *, faults: bool) -> Counterexample | None:
+        """Judge a state and find its neighbours: those without a fault now, the others when their turn comes."""
+        state = self.states[here]
+        label = ""
+        stuck = True
+        try:
+            unsettled = self._judge(state)
+            for label, after, free in self.system.moves(state, faults=faults):
+                self.promises.moved(state[0], after[0])
+                if not free:
+                    self._later.append((after, here, label))
+                    continue
+                number = self._visit(after, here, label)
+                if number != here:
+                    stuck = False
+                    self._before[number].append(here)
+        except Broken as broken:
+            return self._story(str(broken), here, label)
+        if not unsettled:
+            self.ends.append(here)
+        elif stuck:
+            return self._story(f"nothing moves any more: {unsettled}", here)
+        return None
+
+    def _visit(self, state: State, source: int, label: str) -> int:
+        number = self._numbers.get(state)
         if number is None:
-            number = numbers[state] = len(states)
-            states.append(state)
-            came_from.append((source, label))
-            before.append([])
+            number = self._numbers[state] = len(self.states)
+            self.states.append(state)
+            self._came_from.append((source, label))
+            self._before.append([])
         return number
 
-    here = 0
-    for left in range(faults, -1, -1):
-        while here < len(states):
-            state = states[here]
-            label = ""
-            try:
-                unsettled = judge(system, promises, state, judged)
-                stuck = True
-                for label, after, free in system.moves(state, faults=left > 0):
-                    promises.moved(state[0], after[0])
-                    if not free:
-                        later.append((after, here, label))
-                        continue
-                    number = visit(after, here, label)
-                    if number != here:
-                        stuck = False
-                        before[number].append(here)
-            except Broken as broken:
-                return explored(str(broken), here, label)
-            if not unsettled:
-                ends.append(here)
-            elif stuck:
-                return explored(f"nothing moves any more: {unsettled}", here)
-            here += 1
-        due, later = later, []
-        for after, source, label in due:
-            visit(after, source, label)
-    for number in never_settling(before, ends):
-        return explored("from here on it can never settle", number)
-    return explored()
+    def _judge(self, state: State) -> str:
+        """Check a state, and say why it is not yet an end (empty: it is one). What looks alike is judged once."""
+        looks = self.system.looks(state)
+        found = self._judged.get(looks)
+        if found is None:
+            view = self.system.view(looks)
+            self.promises.hold(view)
+            found = self._judged[looks] = self.promises.settled(view)
+        return found
 
+    def _never_settling(self) -> int | None:
+        """The first state from which no end can be reached without another fault."""
+        reaching = bytearray(len(self.states))
+        todo = list(self.ends)
+        for number in self.ends:
+            reaching[number] = 1
+        while todo:
+            for number in self._before[todo.pop()]:
+                if not reaching[number]:
+                    reaching[number] = 1
+                    todo.append(number)
+        lost = reaching.find(0)
+        return None if lost < 0 else lost
 
-def judge(system: System, promises: Promises, state: State, judged: dict[tuple[int, ...], str]) -> str:
-    """Check a state, and say why it is not yet an end (empty: it is one). What looks alike is judged once."""
-    looks = system.looks(state)
-    found = judged.get(looks)
-    if found is None:
-        view = system.view(looks)
-        promises.hold(view)
-        found = judged[looks] = promises.settled(view)
-    return found
-
-
-def never_settling(before: list[list[int]], ends: list[int]) -> list[int]:
-    """States from which no end can be reached without another fault, nearest first."""
-    reaching = bytearray(len(before))
-    todo = list(ends)
-    for number in ends:
-        reaching[number] = 1
-    while todo:
-        for number in before[todo.pop()]:
-            if not reaching[number]:
-                reaching[number] = 1
-                todo.append(number)
-    return [number for number, reached in enumerate(reaching) if not reached]
+    def _story(self, broken: str, at: int, last: str = "") -> Counterexample:
+        story = [last] if last else []
+        while at > 0:
+            at, label = self._came_from[at]
+            story.append(label)
+        return Counterexample(broken, tuple(reversed(story)))

@@ -223,7 +223,10 @@ def begin_dead(record: Record, row: StepRow, work: Work, call: Begin, now: int) 
 def begin_granted(
     record: Record, row: StepRow, work: Work, call: Begin, now: int
 ) -> tuple[Record, BeginAnswer]:
-    """Grant: count the attempt, set the lease, and take the idle mark off."""
+    """Grant: count the attempt, set the lease, and take the idle mark off.
+
+    A closing step moves nothing on: were it to take the mark off, telling people that a run is idle would end it.
+    """
     head = record.head
     grant(record, row, work, call.kind, now, begin_id=call.begin_id, lease=call.lease, host=call.host)
     row.state = "running" if call.kind == "step" else "undoing"
@@ -234,7 +237,8 @@ def begin_granted(
         attempt=work.grants,
         cause=row.event,
     )
-    unstall(record, "idle", now)
+    if not row.closing:
+        unstall(record, "idle", now)
     head.updated_at = now
     if head.contract is not None and not head.terminal and not head.idle_at:
         head.idle_at = now + head.contract.idle_after

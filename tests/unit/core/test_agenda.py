@@ -169,6 +169,15 @@ def test_a_run_that_nothing_moves_is_marked_idle_and_the_next_begin_takes_the_ma
     assert world.live.head.idle_at == world.now + HOUR
 
 
+def test_telling_people_that_a_run_is_idle_does_not_end_it() -> None:
+    world = started()
+    world.mark("start")
+    world.now += HOUR
+    world.review()
+    world.granted("shop.alert:stalled", framework=True)
+    assert world.live.head.stalled == ["idle"]
+
+
 def test_a_run_that_changed_since_is_looked_at_again_later() -> None:
     world = started()
     world.mark("start")

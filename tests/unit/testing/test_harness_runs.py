@@ -268,6 +268,7 @@ async def test_a_handler_that_hangs_is_named(built: Shop) -> None:
         assert [call.outcome for call in harness.calls("payment.charge")] == ["timed_out", "committed"]
         first, second = harness.calls("payment.charge")
         assert first.ended_at == datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
+        assert first.ended_at is not None
         assert first.delay_s is not None
         assert second.started_at == first.ended_at + timedelta(seconds=first.delay_s)
 

@@ -150,7 +150,7 @@ local function begin_dead(record, row, work, at)
   }
 end
 
--- Grant: count the attempt, set the lease, and take the idle mark off.
+-- Grant: count the attempt, set the lease, and take the idle mark off, unless the step is a closing one.
 local function begin_granted(record, row, work, at)
   local head, step = record.head, CALL.kind == 'step'
   Leasing.grant(record, row, work, CALL.kind, at, CALL.begin_id, CALL.lease, CALL.host)
@@ -158,7 +158,7 @@ local function begin_granted(record, row, work, at)
   Record.remember(record, step and 'step_started' or 'undo_started', at, {
     row = row, attempt = work.grants, cause = row.event,
   })
-  Ending.unstall(record, 'idle', at)
+  if not row.closing then Ending.unstall(record, 'idle', at) end
   head.updated_at = at
   if head.contract and not Record.terminal(record) and head.idle_at == 0 then
     head.idle_at = at + head.contract.idle_after

@@ -30,6 +30,7 @@ from pavane.runtime.catalog import Catalog
 from pavane.runtime.clock import SystemClock
 from pavane.runtime.crash_points import Passed, from_environment
 from pavane.runtime.crew import Crew, process_name
+from pavane.runtime.leaving import leave_nothing_running
 from pavane.runtime.outbox import Outbox
 from pavane.runtime.patience import Patience
 from pavane.runtime.process import Lifespan, Process
@@ -166,6 +167,7 @@ class App:
                 await working
             except asyncio.CancelledError:
                 log.info("stopped before everything was ready")
+            await leave_nothing_running()
 
     async def _until(
         self, stopped: asyncio.Event, settings: Settings, embedded: bool, only: tuple[str, ...]

@@ -4,7 +4,7 @@ Its events say what its handlers are to do: `ask` maps a worker's name (`undo_<n
 
     fail:2      raise on the first two attempts          exit:3     end the process on the first three
     sleep:6     take six seconds                         block:12   take twelve, without letting the loop run
-    finish:6    sleep, and return although cancelled     stubborn:8 ignore cancellation for 8 s (first attempt)
+    finish:6    sleep, and return although cancelled     stubborn:8 ignore cancellation for 8 s, on the first
     hang        never end                                quit:1     raise SystemExit on the first attempt
     wrong:1     return an undeclared event on the first  break      return the failing event (`third` only)
     big:1       (`pong`) return half a megabyte at first      leak       leave a task behind that never ends
@@ -56,6 +56,9 @@ class Pinged(Asking, name="crash.pinged", version=int(os.environ.get("PAVANE_TES
 
 if Pinged.event_version == 2:
     Pinged.upcaster(from_version=1)(dict)
+
+
+class Crunched(Asking, name="crash.crunched"): ...
 
 
 class Ponged(Asking, name="crash.ponged"): ...
@@ -160,6 +163,13 @@ async def pong(ctx: Context[None], event: Pinged) -> Ponged:
     return await obey(ctx, "pong", event) or Ponged(key=event.key, ask=event.ask)  # type: ignore[return-value]
 
 
+def crunch(ctx: Context[None], event: Crunched) -> None:
+    """A plain function, in a thread that nobody can cancel."""
+    note(ctx, "start")
+    time.sleep(float(event.ask.get("crunch", "0")))
+    note(ctx, "end")
+
+
 async def heard(ctx: Context[None], event: Ponged) -> None:
     await obey(ctx, "heard", event)
 
@@ -174,6 +184,7 @@ def define() -> None:
     quick(line.queue_worker("third")).on_exhausted(give_up).timeout(30).handler(third)
     quick(line.queue_worker("told")).handler(told)
     quick(loose.queue_worker("pong")).timeout(1).handler(pong)
+    quick(loose.queue_worker("crunch")).timeout(30).handler(crunch)
     quick(loose.queue_worker("heard")).handler(heard)
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from pavane.core.identity import loose_key
+from tests.crash.program import Crunched
 from tests.crash.stage import Stage, eventually, set_up
 from tests.crash.workers import WorkerProcess
 from tests.servers import RabbitServer, RedisServer
@@ -103,6 +105,29 @@ async def test_a_handler_longer_than_the_grace_period_is_cut_short_and_no_attemp
     async with stage.process() as other:
         await busy_again(stage, other)
         assert [entry.attempt for entry in stage.ledger.starts("line.first")] == [1, 1]
+
+
+async def test_a_plain_function_longer_than_the_grace_period_does_not_keep_the_process(stage: Stage) -> None:
+    async with stage.process(grace_period="1") as process:
+        event = await stage.client.emit(Crunched(key="c", ask={"crunch": "25"}))
+        await busy(stage, "loose.crunch")
+        assert await process.stop() < 1 + MORE
+    record = await stage.store.read(loose_key(event))
+    assert record is not None
+    [row] = record.steps.values()
+    assert [attempt.outcome for attempt in row.work.attempts] == ["released"]
+    assert stage.ledger.ends("loose.crunch") == []
+
+
+async def test_a_handler_that_ignores_its_cancellation_does_not_keep_the_process(stage: Stage) -> None:
+    async with stage.process(grace_period="1") as process:
+        await stage.begin_run("k", first="stubborn:25")
+        await busy(stage)
+        assert await process.stop() < 1 + MORE
+        assert "ignore their cancellation: the process ends without them" in process.log
+    assert await failures(stage) == 0
+    await goes_on_elsewhere(stage)
+    assert await stage.outcomes("k", "line.first") == ["lost", "committed"], "its lease had to run out"
 
 
 async def busy_again(stage: Stage, process: WorkerProcess) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -24,6 +23,7 @@ from pavane.runtime.intake import Intake
 from pavane.runtime.job import Jobs
 from pavane.runtime.relay import Relay
 from pavane.runtime.resources import Resources
+from pavane.runtime.threads import HandlerThreads
 
 INTAKE_PREFETCH = 8
 MOST_THREADS = 64
@@ -65,9 +65,7 @@ class Process:
         self.consumers: list[Consumer] = []
         self._background: list[asyncio.Task[None]] = []
         threads = sum(self._prefetch(w) for w in self._workers if not w.is_async)
-        self._threads = ThreadPoolExecutor(
-            max_workers=max(1, min(threads, MOST_THREADS)), thread_name_prefix="pavane-handler"
-        )
+        self._threads = HandlerThreads(max(1, min(threads, MOST_THREADS)))
 
     @property
     def ready(self) -> bool:
@@ -140,7 +138,7 @@ class Process:
         for resources in self._resources.values():
             await resources.close()
         crew.watchdog.stop()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown()
 
     def kill(self) -> None:
         """End at once, as SIGKILL ends a process: nothing is finished, given back, written or closed.
@@ -154,7 +152,7 @@ class Process:
         self.relay.kill()
         crew.outbox.kill()
         crew.watchdog.stop()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown()
 
     async def _finish(self, grace: float) -> None:
         """Let handlers end; at the end of the grace period cut them short; then leave what is still there."""

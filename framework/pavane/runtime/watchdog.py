@@ -55,10 +55,9 @@ class Watchdog:
             self._busy.clear()
 
     def stop(self) -> None:
-        """End the thread. Idempotent."""
+        """Have the thread end. Idempotent. It is not waited for: it may just be waiting for this very loop."""
         self._stopped.set()
         self._busy.set()
-        self._thread.join(timeout=2 * self._patience)
 
     def _watch(self) -> None:
         while self._busy.wait() and not self._stopped.is_set():
@@ -69,7 +68,9 @@ class Watchdog:
                 return
             if not answered.wait(self._patience) and not self._stopped.is_set():
                 self._report()
-                answered.wait()
+                while not answered.wait(self._patience):
+                    if self._stopped.is_set():
+                        return
                 log.warning("the event loop answers again")
             self._stopped.wait(self._patience)
 

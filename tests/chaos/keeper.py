@@ -17,6 +17,7 @@ READY_WITHIN = 90.0
 """Seconds that a process may take on a busy machine before it counts as one that hangs."""
 
 STOPPED_WITHIN = 45.0
+GONE_WITHIN = 5.0
 PAUSE = 0.5
 """Seconds between the end of a process that nobody killed and the next one."""
 
@@ -61,6 +62,7 @@ class Keeper:
         ready: set when the first process is ready.
         war: set it to begin with the kills.
         peace: set after the last kill, when the process after it is ready.
+        startups: seconds that each process took to be ready.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Keeper:
         self.ready = asyncio.Event()
         self.war = asyncio.Event()
         self.peace = asyncio.Event()
+        self.startups: list[float] = []
         self._environment = dict(environment)
         self._delays = delays
         self._folder = folder
@@ -95,6 +98,8 @@ class Keeper:
             gone = asyncio.create_task(process.ended(FOR_EVER))
             try:
                 is_ready = await self._gets_ready(process)
+                if is_ready:
+                    self.startups.append(time.monotonic() - launched)
                 killed = is_ready and await self._kill(process, gone)
                 await gone
             finally:
@@ -136,11 +141,17 @@ class Keeper:
         return await self._process.launch(), marks, launched
 
     async def _gets_ready(self, process: WorkerProcess) -> bool:
-        """Wait for it; `False`: it has ended."""
+        """Wait for it; `False`: it has ended.
+
+        Raises:
+            Hangs: it has done neither.
+        """
         try:
             await process.says("ready", READY_WITHIN, whole=True)
         except AssertionError as error:
-            if process.returncode is None:
+            try:
+                await process.ended(GONE_WITHIN)  # its log ends a moment before it does
+            except AssertionError:
                 raise Hangs(f"{self.service} is not ready within {READY_WITHIN:g} s:\n{error}") from None
             return False
         self.ready.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from statistics import median
 from typing import Any
 
 from tests.chaos.round import Result
@@ -23,6 +24,7 @@ def document(result: Result) -> dict[str, Any]:
         "rate": result.plan.rate,
         "latency_s": result.plan.options.latency,
         "elapsed_s": round(result.elapsed, 1),
+        "startup_s": {"median": round(median(result.startups), 1), "longest": round(max(result.startups), 1)},
         "kills_by_service": dict(Counter(kill.service for kill in result.kills)),
         "jobs_killed": killed.total(),
         "jobs_killed_by_times": {

@@ -46,6 +46,7 @@ class Result:
     goods: Goods
     kills: Sequence[Kill]
     exits: Sequence[Exit]
+    startups: Sequence[float]
     servers_killed: Sequence[str]
     load: Load
     books: Books
@@ -175,6 +176,7 @@ class Stage:
             goods=self._goods,
             kills=kills,
             exits=exits,
+            startups=[seconds for keeper in self._keepers for seconds in keeper.startups],
             servers_killed=self._outages.killed,
             load=self._load,
             books=books,

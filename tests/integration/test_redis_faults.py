@@ -138,6 +138,17 @@ async def test_a_process_that_looked_too_early_works_once_the_namespace_is_initi
     await deployer.close()
 
 
+async def test_calls_side_by_side_of_a_process_that_looked_too_early_all_work(private: RedisServer) -> None:
+    early, deployer = made(private.url, shards=1), made(private.url, shards=1)
+    await early.open()
+    await deployer.open()
+    await deployer.initialise()
+    stages = await asyncio.gather(*(Stage.built(early, str(number)) for number in range(5)))
+    assert [isinstance(await stage.begin(), Granted) for stage in stages] == [True] * 5
+    await early.close()
+    await deployer.close()
+
+
 async def test_a_full_server_takes_no_new_work_and_can_be_drained(
     private: RedisServer, store: RedisStore
 ) -> None:

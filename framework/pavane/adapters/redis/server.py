@@ -63,12 +63,15 @@ class Server:
             StateLost: the shard has another epoch than the one this process knows, or none.
         """
         body = to_json(document)
-        answer = await self.script(name, key, [self._epochs[shard], body, *(blobs or ())])
+        told = self._epochs[shard]
+        answer = await self.script(name, key, [told, body, *(blobs or ())])
         if answer[0] != b"lost":
             return answer
-        if self._epochs[shard] or not answer[1]:
+        # Only a call that told no epoch may learn it: the shard was initialised since this process looked. Others
+        # that were on their way meanwhile may have learned it already.
+        if told or not answer[1] or self._epochs[shard] not in (b"", answer[1]):
             raise state_lost(answer[1].decode())
-        self._epochs[shard] = answer[1]  # initialised since this process looked
+        self._epochs[shard] = answer[1]
         answer = await self.script(name, key, [self._epochs[shard], body, *(blobs or ())])
         if answer[0] == b"lost":
             raise state_lost(answer[1].decode())

@@ -55,6 +55,12 @@ UNDECLARED = Case(
     seen=f"error type `UndeclaredEvent`, nothing is emitted; {IN_THE_QUEUE}",
     remedy="Name the event in `.emits(…)` or in the return annotation, deploy, redrive.",
 )
+FORGED_START = Case(
+    what="a starting event whose `pavane-run` names another run",
+    code=HANDLED,
+    seen="`pavane runs ls`: it starts its own run, as its workflow's `run_id` says; the other is untouched",
+    remedy="Nothing to do.",
+)
 FORGED_UNDO = Case(
     what="an undo that nobody asked for, put into the undo queue",
     code=HANDLED,
@@ -116,6 +122,7 @@ GROUPS = (
             TOO_LARGE_EMIT,
             NO_SUCH_RUN,
             SECOND_START,
+            FORGED_START,
             FORGED_UNDO,
             UNDO_GARBAGE,
             INTAKE_GARBAGE,

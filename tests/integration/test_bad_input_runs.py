@@ -190,6 +190,22 @@ async def test_a_second_start_with_another_payload_keeps_the_first(floor: Floor)
     await floor.goes_on()
 
 
+async def test_a_starting_event_cannot_claim_another_run(floor: Floor) -> None:
+    other = await live_run(floor, "other")
+    before = await status(floor, other)
+    body = shop.Placed(order="mine").model_dump_json().encode()
+    await throw(floor, floor.queue("shop.reserve"), "bad.placed", body, pavane_run=other)
+
+    async def started() -> bool:
+        runs_there = await floor.client.runs(workflow="bad_orders").all()
+        return any(run.run_id == "mine" and run.steps == {"committed": 1} for run in runs_there)
+
+    assert runs.FORGED_START.code == HANDLED
+    await eventually("a run of its own", started)
+    assert await status(floor, other) == before
+    await floor.goes_on()
+
+
 async def test_an_undo_that_nobody_asked_for_is_not_carried_out(floor: Floor) -> None:
     run = await live_run(floor, "forged")
     [step] = await floor.client.run(run).steps(worker="shop.reserve").all()

@@ -40,6 +40,14 @@ from pavane.runtime.topology import apply, check_memory
 from pavane.runtime.watchdog import Watch, Watchdog
 from pavane.settings import Settings
 
+CLOSED_IN = 1.3
+"""Seconds after the grace period by which it has disconnected: two are promised, and the interpreter needs some."""
+
+LEAST_TO_CLOSE = 0.2
+
+MARKS_GATHER_FOR = 0.01
+"""Seconds. Marks may be late: the relay looks at what is unmarked after 3 s. Together they cost a third."""
+
 log = logging.getLogger("pavane")
 
 
@@ -127,6 +135,7 @@ class App:
         clock = SystemClock()
         store, broker = embedded_pair(settings, clock) if embedded else connect(settings)
         await open_pair(store, broker)
+        end = 0.0
         try:
             await self.prepare(store, broker, settings)
             process = self.process(store, broker, settings, clock, only=chosen, alone=embedded)
@@ -139,9 +148,19 @@ class App:
                     finally:
                         aging.cancel()
             finally:
+                end = asyncio.get_running_loop().time() + settings.grace_period + CLOSED_IN
                 await process.stop(settings.grace_period)
         finally:
-            await close_pair(store, broker)
+            await self._close(store, broker, end)
+
+    @staticmethod
+    async def _close(store: Store, broker: Broker, end: float) -> None:
+        """Disconnect by `end`, of the loop's clock; what a frozen server does not answer is left."""
+        left = max(LEAST_TO_CLOSE, end - asyncio.get_running_loop().time())
+        try:
+            await asyncio.wait_for(close_pair(store, broker), left)
+        except TimeoutError:
+            log.info("stopping: broker or store did not answer in time and is left")
 
     def run(
         self, settings: Settings | None = None, *, embedded: bool = False, only: Sequence[str] = ()
@@ -261,7 +280,14 @@ class App:
             catalog=catalog,
             subscriptions=subscriptions,
             patience=patience,
-            outbox=Outbox(store, broker, subscriptions, catalog.names, patience),
+            outbox=Outbox(
+                store,
+                broker,
+                subscriptions,
+                catalog.names,
+                patience,
+                gather_for=0.0 if alone else MARKS_GATHER_FOR,
+            ),
             watchdog=watchdog or Watchdog(asyncio.get_running_loop()),
             passed=passed or from_environment(),
             host=host or process_name(),

@@ -169,6 +169,13 @@ class Store(Protocol):
 
     async def mark(self, call: Mark) -> Marked: ...
 
+    async def mark_all(self, calls: Sequence[Mark]) -> None:
+        """Any number of marks, in as few calls as possible: each by itself is atomic, all of them together not.
+
+        A record that cannot be read keeps none of the others from being marked.
+        """
+        ...
+
     async def redrive(self, call: Redrive) -> Redriven: ...
 
     async def discard(self, call: Discard) -> Discarded: ...

@@ -32,14 +32,20 @@ class Outbox:
         subscriptions: Subscriptions,
         names: Names,
         patience: Patience | None = None,
+        gather_for: float = 0.0,
     ) -> None:
-        """Without `patience`, `publish` raises what the broker or the store raises instead of waiting for it."""
+        """Args:
+        patience: without it, `publish` raises what the broker or the store raises instead of waiting for it.
+        gather_for: seconds that marks wait for others, to be written together.
+        """
         self._store = store
         self._broker = broker
         self._subscriptions = subscriptions
         self._patience = patience
         self._names = names
-        self._marks: set[asyncio.Task[None]] = set()
+        self._gather_for = gather_for
+        self._marks: list[tuple[Mark, Callable[[], None]]] = []
+        self._marking: set[asyncio.Task[None]] = set()
 
     async def publish(
         self, record: str, rows: Sequence[Publication], *, marked: Callable[[], None] = lambda: None
@@ -66,38 +72,47 @@ class Outbox:
             marked,
         )
 
-    def mark(self, call: Mark, marked: Callable[[], None] = lambda: None) -> asyncio.Task[None]:
-        """Mark in the background. A mark that is lost costs a duplicate, which receivers fold."""
-        task = asyncio.get_running_loop().create_task(self._mark(call, marked))
-        self._marks.add(task)
-        task.add_done_callback(self._marks.discard)
-        return task
+    def mark(self, call: Mark, marked: Callable[[], None] = lambda: None) -> None:
+        """Mark in the background, together with what else is to be marked by then.
 
-    def mark_copy(self, record: str, copy: CopyMark) -> asyncio.Task[None]:
+        A mark that is lost costs a duplicate, which receivers fold.
+        """
+        self._marks.append((call, marked))
+        if len(self._marks) == 1:
+            task = asyncio.get_running_loop().create_task(self._mark_gathered())
+            self._marking.add(task)
+            task.add_done_callback(self._marking.discard)
+
+    def mark_copy(self, record: str, copy: CopyMark) -> None:
         """Mark a retry copy or a letter."""
-        return self.mark(Mark(record=record, copies=(copy,)))
+        self.mark(Mark(record=record, subscribed=self._subscriptions.framework, copies=(copy,)))
 
     @property
     def busy(self) -> bool:
         """Whether marks are on their way."""
-        return bool(self._marks)
+        return bool(self._marking)
 
     def kill(self) -> None:
         """Drop the marks that are on their way."""
-        for task in self._marks:
+        for task in self._marking:
             task.cancel()
 
     async def drain(self) -> None:
         """Wait for the marks that are on their way."""
-        while self._marks:
-            await asyncio.gather(*self._marks)
+        while self._marking:
+            await asyncio.gather(*self._marking)
 
-    async def _mark(self, call: Mark, marked: Callable[[], None]) -> None:
+    async def _mark_gathered(self) -> None:
+        if self._gather_for:
+            await asyncio.sleep(self._gather_for)
+        marks, self._marks = self._marks, []
         try:
-            await self._store.mark(call)
-            marked()
+            await self._store.mark_all([call for call, _ in marks])
         except InfrastructureError as error:
-            log.debug("a mark of %s is left to the relay: %s", call.record, error)
+            log.debug("%d marks are left to the relay: %s", len(marks), error)
+            return
+        for _, marked in marks:
+            marked()
 
     async def _publish(self, row: Publication) -> str:
         """`published`, `unrouted` (nobody is registered for it) or `returned` (somebody is)."""

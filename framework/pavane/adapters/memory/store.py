@@ -124,6 +124,10 @@ class MemoryStore:
     async def mark(self, call: Mark) -> Marked:
         return self._apply(letters.mark, call)
 
+    async def mark_all(self, calls: Sequence[Mark]) -> None:
+        for call in calls:
+            self._apply(letters.mark, call)
+
     async def redrive(self, call: Redrive) -> Redriven:
         return self._apply(letters.redrive, call)
 

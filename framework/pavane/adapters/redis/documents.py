@@ -234,12 +234,15 @@ def reject(call: Reject, blobs: Blobs) -> Document:
     return document
 
 
-def mark(call: Mark, blobs: Blobs) -> Document:
-    document: Document = {}
-    for name in ("subscribed", "rows", "unrouted", "returned"):
-        value = getattr(call, name)
-        if value:
-            document[name] = value
+def mark(call: Mark) -> Document:
+    """One of the marks that go out together."""
+    document: Document = {"record": call.record}
+    if call.rows:
+        document["rows"] = call.rows
+    if call.unrouted:
+        document["unrouted"] = call.unrouted
+    if call.returned:
+        document["returned"] = call.returned
     if call.copies:
         document["copies"] = [
             {"step": copy.step, "kind": copy.kind, "generation": copy.generation} for copy in call.copies

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -146,8 +148,26 @@ class RedisStore:
         return answer
 
     async def mark(self, call: Mark) -> Marked:
-        answer: Marked = await self._call("mark", call, documents.mark)
-        return answer
+        await self.mark_all((call,))
+        return Marked()
+
+    async def mark_all(self, calls: Sequence[Mark]) -> None:
+        shards: dict[int, list[Mark]] = defaultdict(list)
+        for call in calls:
+            shards[self._keys.shard(call.record)].append(call)
+        if len(shards) == 1:
+            [(shard, marks)] = shards.items()
+            await self._mark(shard, marks)
+        else:
+            await asyncio.gather(*(self._mark(shard, marks) for shard, marks in shards.items()))
+
+    async def _mark(self, shard: int, calls: Sequence[Mark]) -> None:
+        document = {"subscribed": calls[0].subscribed, "marks": [documents.mark(call) for call in calls]}
+        reply = await self._server.ask("mark", shard, self._keys.run(calls[0].record, shard), document)
+        if reply[2]:
+            self._notify(shard, reply[2])
+        for record in orjson.loads(reply[1])["corrupt"] or ():
+            log.error("the record of %s cannot be read: its keys in Redis are damaged", record)
 
     async def redrive(self, call: Redrive) -> Redriven:
         answer: Redriven = await self._call("redrive", call, documents.redrive)

@@ -85,7 +85,7 @@ function Keep.save_indexes(record, waiting)
     if due > 0 then redis.call('ZADD', PREFIX .. 'due', due, record.key)
     else redis.call('ZREM', PREFIX .. 'due', record.key) end
     head.due = due
-    Call.next_due = due
+    if due > 0 and (Call.next_due == 0 or due < Call.next_due) then Call.next_due = due end
   end
   if status ~= head.shown then
     if head.shown == '' then redis.call('ZADD', PREFIX .. 'runs', head.started_at, record.key)

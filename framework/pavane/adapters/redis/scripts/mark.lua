@@ -1,11 +1,11 @@
--- Note what was published. Follows core/letters.py.
+-- Note what was published, in as many records of the shard as there are calls. Follows core/letters.py.
 
-local function mark_row(record, id, at)
+local function mark_row(record, call, id, at)
   local gone = Record.drop_waiting(record, 'o' .. id)
   if not gone or gone.kind ~= 'event' then return end
   local name = Record.event_of(record, id).name
   Ending.unstall(record, 'unroutable:' .. name, at)
-  if Lists.contains(CALL.unrouted, id) then Record.remember(record, 'unrouted', at, { event = name, cause = id }) end
+  if Lists.contains(call.unrouted, id) then Record.remember(record, 'unrouted', at, { event = name, cause = id }) end
 end
 
 local function mark_returned(record, id, at)
@@ -24,10 +24,25 @@ local function mark_copy(record, copy)
   end
 end
 
-return Keep.transition(function(record, at)
-  if not record then return 'marked' end
-  for _, id in ipairs(CALL.rows or {}) do mark_row(record, id, at) end
-  for _, id in ipairs(CALL.returned or {}) do mark_returned(record, id, at) end
-  for _, copy in ipairs(CALL.copies or {}) do mark_copy(record, copy) end
-  return 'marked', nil, record
-end)
+local function mark_record(call, at)
+  local record, expired = Keep.open(call.record, at)
+  if expired then Keep.forget(expired) end
+  if not record then return end
+  for _, id in ipairs(call.rows or {}) do mark_row(record, call, id, at) end
+  for _, id in ipairs(call.returned or {}) do mark_returned(record, id, at) end
+  for _, copy in ipairs(call.copies or {}) do mark_copy(record, copy) end
+  Keep.save(record)
+end
+
+local function mark_all()
+  local refusal = Call.lost()
+  if refusal then return refusal end
+  local at, corrupt = Clock.now(), {}
+  for _, call in ipairs(CALL.marks) do
+    -- One record that cannot be read must not keep the marks of the others.
+    if not pcall(mark_record, call, at) then corrupt[#corrupt + 1] = call.record end
+  end
+  return Call.reply('marked', { corrupt = corrupt })
+end
+
+return mark_all()

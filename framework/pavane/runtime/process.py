@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -27,8 +27,12 @@ from pavane.runtime.threads import HandlerThreads
 
 INTAKE_PREFETCH = 8
 MOST_THREADS = 64
-CUT_SHORT_IN = 1_500
-"""Milliseconds that handlers cut short at the end of the grace period have to give their leases back."""
+CUT_SHORT_IN = 0.6
+"""Seconds that handlers cut short at the end of the grace period have to give their leases back."""
+
+CANCELLED_IN = 0.1
+TIDY_UP_IN = 0.3
+"""Seconds for what a server has to answer, where one that is frozen must not keep the process."""
 
 Lifespan = Callable[[], AbstractAsyncContextManager[Any]] | None
 
@@ -122,21 +126,27 @@ class Process:
         return worker.prefetch or self._crew.settings.prefetch
 
     async def stop(self, grace: float) -> None:
-        """End within `grace` seconds and two more. Idempotent."""
+        """End within `grace` seconds and a second and a half more, whatever does not answer. Idempotent.
+
+        Jobs, and after them the resources, share the grace period; a server that is frozen gets little of it.
+        """
         crew = self._crew
+        clock = asyncio.get_running_loop()
+        grace_over = clock.time() + grace
         crew.stopping = True
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         self._background.clear()
-        await self._bounded(asyncio.gather(*(consumer.cancel() for consumer in self.consumers)), 1.0)
-        await self._finish(grace)
-        await self._bounded(crew.outbox.drain(), 0.5)
-        await self._bounded(self.relay.close(), 0.5)
-        await self._bounded(asyncio.gather(*(consumer.close() for consumer in self.consumers)), 1.0)
+        await self._bounded(
+            (consumer.cancel() for consumer in self.consumers), min(1.0, max(grace, TIDY_UP_IN))
+        )
+        await self._finish(max(0.0, grace_over - clock.time()))
+        closing = [consumer.close() for consumer in self.consumers]
+        await self._bounded((crew.outbox.drain(), self.relay.close(), *closing), TIDY_UP_IN)
         self.consumers.clear()
-        for resources in self._resources.values():
-            await resources.close()
+        left = max(TIDY_UP_IN, grace_over - clock.time())
+        await self._bounded((resources.close() for resources in self._resources.values()), left)
         crew.watchdog.stop()
         self._threads.shutdown()
 
@@ -159,23 +169,29 @@ class Process:
         jobs = self.jobs
         if not jobs:
             return
-        log.info("stopping: %d running jobs have %g s to end", len(jobs), grace)
+        log.info("stopping: %d running jobs have %.1f s to end", len(jobs), grace)
         _, left = await asyncio.wait(jobs, timeout=grace)
         for attempt in list(self._crew.attempts):
             attempt.cut("shutdown")
         if left:
-            _, left = await asyncio.wait(left, timeout=CUT_SHORT_IN / 1000)
+            _, left = await asyncio.wait(left, timeout=CUT_SHORT_IN)
         for task in left:
             task.cancel()
         if left:
-            await asyncio.wait(left, timeout=0.5)
+            await asyncio.wait(left, timeout=CANCELLED_IN)
 
     @staticmethod
-    async def _bounded(work: Any, seconds: float) -> None:
+    async def _bounded(work: Iterable[Coroutine[Any, Any, None]], seconds: float) -> None:
         """Tidy up what can be tidied up in time: nothing of it is needed for correctness."""
-        try:
-            await asyncio.wait_for(work, seconds)
-        except TimeoutError:
+        tasks = [asyncio.ensure_future(one) for one in work]
+        if not tasks:
+            return
+        done, late = await asyncio.wait(tasks, timeout=seconds)
+        for task in late:
+            task.cancel()
+        if late:
             log.info("stopping: something did not answer within %.1f s and is left", seconds)
-        except Exception as error:
-            log.info("stopping: %s: %s", type(error).__name__, error)
+            await asyncio.wait(late, timeout=CANCELLED_IN)
+        for task in done:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.info("stopping: %s: %s", type(error).__name__, error)

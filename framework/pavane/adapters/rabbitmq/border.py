@@ -8,8 +8,7 @@ takes a lost connection for its own shutdown, and ends in the middle of a settle
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
+from types import TracebackType
 from typing import cast
 
 from aiormq.abc import AbstractConnection
@@ -24,25 +23,36 @@ LOST = (AMQPError, PAMQPException, OSError, RuntimeError, asyncio.InvalidStateEr
 """What aiormq raises when broker, connection or channel is gone. `TimeoutError` is an `OSError`."""
 
 
-@contextmanager
-def border(doing: str) -> Generator[None]:
+class border:  # noqa: N801 - reads as the statement it is: `with border("publishing"):`
     """Turn whatever the client library raises while `doing` something into `BrokerUnavailable`.
 
     An error of the channel or connection becomes `BrokerUnavailable`; so does a cancellation that nobody
-    asked our task for. Our own cancellation passes.
+    asked our task for. Our own cancellation passes. A class, not a generator: every publish enters one.
     """
-    task = asyncio.current_task()
-    asked_before = task.cancelling() if task else 0
-    try:
-        yield
-    except asyncio.CancelledError as lost:
-        if task is None or task.cancelling() > asked_before:
-            raise
-        raise BrokerUnavailable(f"RabbitMQ closed the connection while {doing}") from lost
-    except TimeoutError as late:
-        raise BrokerUnavailable(f"RabbitMQ did not answer in time while {doing}") from late
-    except LOST as lost:
-        raise BrokerUnavailable(f"RabbitMQ was lost while {doing}: {reason(lost)}") from lost
+
+    __slots__ = ("_asked_before", "_doing", "_task")
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._asked_before = self._task.cancelling() if self._task else 0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            return
+        doing = self._doing
+        if isinstance(error, asyncio.CancelledError):
+            if self._task is None or self._task.cancelling() > self._asked_before:
+                return
+            raise BrokerUnavailable(f"RabbitMQ closed the connection while {doing}") from error
+        if isinstance(error, TimeoutError):
+            raise BrokerUnavailable(f"RabbitMQ did not answer in time while {doing}") from error
+        if isinstance(error, LOST):
+            raise BrokerUnavailable(f"RabbitMQ was lost while {doing}: {reason(error)}") from error
 
 
 def ending(resource: AbstractConnection | Channel) -> asyncio.Future[object]:

@@ -46,6 +46,7 @@ class Link:
 
     def __init__(self, urls: Sequence[URL], *, name: str, heartbeat: float) -> None:
         self._urls = urls
+        self._users = [user_of(url) for url in urls]
         self._turn = 0
         self._name = name
         self._heartbeat = max(1, round(heartbeat))
@@ -62,10 +63,7 @@ class Link:
     @property
     def user(self) -> str | None:
         """The user that the broker knows us by; `None` if a certificate says so instead of the URL."""
-        url = self._urls[self._turn % len(self._urls)]
-        if url.query.get("auth", "plain").lower() == "external":
-            return None
-        return url.user or "guest"
+        return self._users[self._turn % len(self._users)]
 
     async def open(self) -> None:
         """Connect to the first node that answers.
@@ -193,6 +191,13 @@ class Link:
             except BrokerUnavailable as refusal:
                 self._turn += 1
                 log.warning("%s: %s", self._name, refusal)
+
+
+def user_of(url: URL) -> str | None:
+    """The user that a URL names; `None` if a certificate says who connects."""
+    if url.query.get("auth", "plain").lower() == "external":
+        return None
+    return url.user or "guest"
 
 
 def _asked() -> int:

@@ -62,7 +62,8 @@ class Publisher:
             address: _Lane(link) for address in (ToSubscribers, ToQueue, ToDeadLetters)
         }
         # Returned messages are matched by message id: it must be unique per publish, the event's id is not.
-        self._message_ids = (f"{secrets.token_hex(6)}-{n:x}" for n in count())
+        own = secrets.token_hex(6)
+        self._message_ids = (f"{own}-{number:x}" for number in count())
 
     async def publish(self, message: Message, to: Address) -> None:
         """See `pavane.ports.broker.Broker.publish`."""

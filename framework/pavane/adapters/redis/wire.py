@@ -69,23 +69,23 @@ class Wire:
         self._scheduled = False
         self._closed = False
 
-    async def send(self, packed: bytes) -> Reply:
-        """Send a command and wait for its reply.
+    def send(self, packed: bytes) -> asyncio.Future[Reply]:
+        """Send a command; its reply comes with the future. (No coroutine: there are four of these a step.)
 
-        Raises:
+        Raises (the future, when it is awaited):
             StateUnavailable: no connection, no answer in time, or the server cannot serve now.
-            InfrastructureError: Redis refused this very command.
-            ResponseError: of a script that the server does not know (`NoScriptError`).
+            ResponseError: Redis refused this very command, or does not know the script (`NoScriptError`).
         """
         loop = asyncio.get_running_loop()
-        if self._closed:
-            raise StateUnavailable("the connection to Redis is closed")
         future: asyncio.Future[Reply] = loop.create_future()
+        if self._closed:
+            future.set_exception(StateUnavailable("the connection to Redis is closed"))
+            return future
         self._waiting.append((packed, future, loop.time() + self._timeout))
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._flush)
-        return await future
+        return future
 
     async def close(self) -> None:
         """Give up what is under way and disconnect. Idempotent."""

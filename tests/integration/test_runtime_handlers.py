@@ -208,14 +208,7 @@ async def test_a_job_that_kills_its_process_ends_alone_and_its_neighbours_live(s
     await stage.begin_run("poison", first="exit:3")
     for key in neighbours:
         await stage.begin_run(key, first="sleep:1")
-    deaths = 0
-    while deaths < 3:
-        process = await stage.process().launch()  # it may be dead before all its consumers are there
-        try:
-            assert await process.ended(30) == 9, process.log
-        finally:
-            await process.close()
-        deaths += 1
+    await three_deaths(stage)
     async with stage.process() as process:
         for key in neighbours:
             assert (await stage.ending(key)).status == "completed"
@@ -238,3 +231,36 @@ async def test_a_job_that_kills_its_process_ends_alone_and_its_neighbours_live(s
         assert (await stage.ending("poison")).status == "completed"
         await stage.nothing_waits()
         await process.stop()
+
+
+async def three_deaths(stage: Stage) -> None:
+    """Processes that a handler ends, each as soon as it gets the job."""
+    for _ in range(3):
+        process = await stage.process().launch()  # it may be dead before all its consumers are there
+        try:
+            assert await process.ended(30) == 9, process.log
+        finally:
+            await process.close()
+
+
+@pytest.mark.timeout(180)
+async def test_an_undo_that_kills_its_process_is_stuck_and_not_skipped(stage: Stage) -> None:
+    await stage.begin_run("k", third="break", undo_second="exit:3")
+    await three_deaths(stage)
+    async with stage.process():
+
+        async def listed() -> int:
+            return await stage.client.dead_letters.list().count()
+
+        await eventually("its letter", listed)
+        [letter] = await stage.client.dead_letters.list().all()
+        assert (letter.kind, letter.reason) == ("undo", "crash_loop")
+        status = await stage.client.run("chain:k").status()
+        assert (status.status, status.phase) == ("stalled", "compensating")
+        assert stage.ledger.starts("undo:line.first") == [], (
+            "undo waits for the stuck one: it is never skipped"
+        )
+        assert (await stage.client.dead_letters.redrive(letter.id)).done == 1
+        assert (await stage.ending("k")).status == "compensated"
+        assert len(stage.ledger.ends("undo:line.first")) == 1
+        await stage.nothing_waits()

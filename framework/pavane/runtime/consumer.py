@@ -37,6 +37,9 @@ class Consumer:
         self._subscription: Subscription | None = None
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._suspicious = 0
+        self._slow = False
+        self._changing = asyncio.Lock()
+        self._subscribed = asyncio.Event()
 
     @property
     def ready(self) -> bool:
@@ -54,6 +57,7 @@ class Consumer:
             "broker",
             lambda: self._crew.broker.consume(self._queue, prefetch=self._prefetch, receive=self._receive),
         )
+        self._subscribed.set()
 
     async def cancel(self) -> None:
         """Take no more deliveries; those that are being settled can still be acknowledged."""
@@ -95,13 +99,22 @@ class Consumer:
         delivery.ack()
 
     async def _slow_down(self, delivery: Delivery) -> None:
-        """One at a time while a message is here that processes may have died of, before they could say so."""
+        """One at a time while a message is here that processes may have died of, before they could say so.
+
+        It may be here before the subscription is: such a message is the first that a new process gets.
+        """
         self._suspicious += 1
-        if self._suspicious == 1 and self._subscription is not None:
-            log.warning("%s: a message came back %d times", self._queue, delivery.delivery_count)
-            await self._subscription.set_prefetch(1)
+        async with self._changing:
+            await self._subscribed.wait()
+            if self._subscription is not None and not self._slow:
+                self._slow = True
+                log.warning("%s: a message came back %d times", self._queue, delivery.delivery_count)
+                await self._subscription.set_prefetch(1)
 
     async def _speed_up(self) -> None:
         self._suspicious -= 1
-        if self._suspicious == 0 and self._subscription is not None and not self._crew.stopping:
-            await self._subscription.set_prefetch(self._prefetch)
+        async with self._changing:
+            over = self._slow and self._suspicious == 0 and not self._crew.stopping
+            if self._subscription is not None and over:
+                self._slow = False
+                await self._subscription.set_prefetch(self._prefetch)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.chaos.marks import VARIABLE, inside
 from tests.chaos.outages import Outages
+from tests.chaos.plan import AIM
 from tests.crash.workers import WorkerProcess
 
 READY_WITHIN = 90.0
@@ -18,6 +19,7 @@ READY_WITHIN = 90.0
 
 STOPPED_WITHIN = 45.0
 GONE_WITHIN = 5.0
+LOOKED_EVERY = 0.02
 PAUSE = 0.5
 """Seconds between the end of a process that nobody killed and the next one."""
 
@@ -100,7 +102,7 @@ class Keeper:
                 is_ready = await self._gets_ready(process)
                 if is_ready:
                     self.startups.append(time.monotonic() - launched)
-                killed = is_ready and await self._kill(process, gone)
+                killed = is_ready and await self._kill(process, gone, marks)
                 await gone
             finally:
                 gone.cancel()
@@ -157,13 +159,16 @@ class Keeper:
         self.ready.set()
         return True
 
-    async def _kill(self, process: WorkerProcess, gone: asyncio.Task[int]) -> bool:
+    async def _kill(self, process: WorkerProcess, gone: asyncio.Task[int], marks: Path) -> bool:
         """Kill it in its time; `False`: it ended before, or its time never comes."""
         if len(self.kills) == len(self._delays):
             self.peace.set()
             return False
         await self.war.wait()
         await asyncio.wait({gone}, timeout=self._delays[len(self.kills)])
+        give_up = time.monotonic() + (AIM if len(self.kills) % 2 else 0.0)
+        while not gone.done() and not inside(marks) and time.monotonic() < give_up:
+            await asyncio.wait({gone}, timeout=LOOKED_EVERY)
         if gone.done():
             return False
         process.send(signal.SIGKILL)

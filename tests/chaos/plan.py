@@ -21,8 +21,12 @@ KILLS = 10
 LEFT_ALONE = 2.0
 """Seconds for which a service works undisturbed after it was ready."""
 
-SPREAD = 4.0
+SPREAD = 3.0
 """Seconds over which the moments of the kills are spread after that."""
+
+AIM = 3.0
+"""Seconds for which every second kill waits, when its moment has come, until a handler is at work: the services
+have nothing to do while the one before them is dead, and a kill that hits nobody proves little."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,8 +81,9 @@ def event_headers(event: EventRow, run: str) -> dict[str, HeaderValue]:
         "cloudEvents_type": event.name,
         "cloudEvents_source": event.producer,
         "cloudEvents_time": rfc3339(event.time),
-        VERSION: event.version,
     }
+    if event.version != 1:
+        headers[VERSION] = event.version
     if event.causation:
         headers["causationid"] = event.causation
     if run:

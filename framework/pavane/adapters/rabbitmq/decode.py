@@ -16,6 +16,7 @@ import struct
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 import pamqp.decode
@@ -56,6 +57,10 @@ def _text(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         return Unreadable(raw.decode(errors="backslashreplace"))
+
+
+# Names of headers are the same few again and again.
+_name = lru_cache(maxsize=1024)(_text)
 
 
 def _short_string(data: bytes, at: int) -> tuple[int, str]:
@@ -117,6 +122,7 @@ _SCALARS: Final[dict[int, Reader]] = {
     0: _nothing,
     ord("x"): _octets,
 }
+_LONG_STRING: Final = ord("S")
 _TABLE: Final = ord("F")
 _ARRAY: Final = ord("A")
 
@@ -139,8 +145,19 @@ def _table(data: bytes, at: int, depth: int = 0) -> tuple[int, dict[str, Any] | 
     found: dict[str, Any] = {}
     try:
         while at < end:
-            at, key = _short_string(data, at)
-            at, found[key] = _value(data, at, depth)
+            start = at + 1
+            at = start + data[at]
+            key = _name(data[start:at])
+            if data[at] == _LONG_STRING:  # nearly all headers are text: read here, without a call
+                start = at + 5
+                at = start + _UINT32.unpack_from(data, at + 1)[0]
+                raw = data[start:at]
+                try:
+                    found[key] = raw.decode()
+                except UnicodeDecodeError:
+                    found[key] = raw
+            else:
+                at, found[key] = _value(data, at, depth)
             if type(key) is Unreadable:
                 found[key] = Unreadable("header name is not UTF-8")
     except (struct.error, IndexError, KeyError):

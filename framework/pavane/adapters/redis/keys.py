@@ -6,7 +6,8 @@ Shards are told apart by `core.identity.shard_of`; their number is fixed for the
 
 Of one record (a run, named `<workflow>:<run id>`, or an event outside workflows, named `~<event id>`):
 
-    run:<record>      hash    `head`: JSON of the record's head with its contract
+    run:<record>      hash    `head`: JSON of the record's head
+                              `fixed`: JSON of what never changes in it: the contract, how the run began
                               `step:<step id>`: JSON of a step's row with its work, undo and attempts
                               `letter:<letter id>`: JSON of a dead letter's index entry
                               `undo`: JSON list of the steps that are still to be undone

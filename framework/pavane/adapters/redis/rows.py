@@ -24,8 +24,9 @@ from pavane.core.record import (
 
 Json = dict[str, Any]
 
-_PRIVATE = ("outbox", "timers", "shown", "due")
-"""What the scripts keep in the head for themselves: counts of waiting rows, and what was last indexed."""
+_PRIVATE = ("outbox", "timers", "shown", "due", "cap", "retention", "idle_after")
+"""What the scripts keep in the head for themselves: counts of waiting rows, what was last indexed, and what
+they need of the contract at every turn."""
 
 
 def event(stored: bytes) -> EventRow:
@@ -51,12 +52,12 @@ def contract(stored: Json) -> Contract:
     return Contract(**stored)
 
 
-def head(stored: Json) -> Head:
+def head(stored: Json, fixed: Json) -> Head:
     for name in _PRIVATE:
         stored.pop(name, None)
-    if "contract" in stored:
-        stored["contract"] = contract(stored["contract"])
-    return Head(**stored)
+    if "contract" in fixed:
+        fixed["contract"] = contract(fixed["contract"])
+    return Head(**stored, **fixed)
 
 
 def undo_spec(stored: Json) -> UndoSpec:
@@ -121,8 +122,9 @@ def record(
     run: list[bytes], events: list[bytes], data: list[bytes], waiting: list[bytes], lines: list[bytes]
 ) -> Record:
     """A whole record from its hashes and its history."""
-    found = Record(head=Head(key=""))
-    for name, value in pairs(run):
+    fields = dict(pairs(run))
+    found = Record(head=head(orjson.loads(fields.pop("head")), orjson.loads(fields.pop("fixed"))))
+    for name, value in fields.items():
         read_field(found, name, value)
     found.events = {name: event(value) for name, value in pairs(events)}
     found.data = dict(pairs(data))
@@ -139,9 +141,7 @@ def read_field(found: Record, name: str, value: bytes) -> None:
     """One field of the hash `run:<record>`."""
     sort, _, id_ = name.partition(":")
     stored = orjson.loads(value)
-    if name == "head":
-        found.head = head(stored)
-    elif name == "undo":
+    if name == "undo":
         found.undo = list(stored or ())
     elif sort == "step":
         found.steps[id_] = step(id_, stored)

@@ -13,10 +13,11 @@ local function write_result(record, row, at, late)
   row.error_type = ''
   row.work.done = true
   for key, number in pairs(CALL.data or {}) do record.data[key] = Call.blob(number) end
-  if head.contract then row.failed_run = false end
+  local fails = CALL.events and Record.is_run(record) and Record.fixed(record).contract.fails
+  if Record.is_run(record) then row.failed_run = false end
   for _, event in ipairs(CALL.events or {}) do
     Record.keep_sent(record, event)
-    if head.contract and Lists.contains(head.contract.fails, event.name) then row.failed_run = true end
+    if fails and Lists.contains(fails, event.name) then row.failed_run = true end
   end
 end
 

@@ -19,7 +19,7 @@ function Keep.open(key, at)
   local json = redis.call('HGET', PREFIX .. 'run:' .. key, 'head')
   if not json then return nil end
   local record = Record.new_record(key, cjson.decode(json))
-  local expires = Agenda.expires_at(record.head)
+  local expires = Agenda.expires_at(record)
   if expires > 0 and expires <= at then
     return nil, record
   end
@@ -114,14 +114,14 @@ function Keep.save_history(record)
   local lines, list, length = {}, Record.name_of(record, 'history'), 0
   for i, line in ipairs(record.history) do lines[i] = cjson.encode(line) end
   for i = 1, #lines, 1000 do length = redis.call('RPUSH', list, unpack(lines, i, math.min(i + 999, #lines))) end
-  local cap = record.head.contract and record.head.contract.max_history or 100
+  local cap = record.head.cap or 100
   if length > cap then redis.call('LTRIM', list, -cap, -1) end
 end
 
 -- A record of an event outside workflows ends by itself; runs are forgotten by the tick.
 function Keep.save_expiry(record)
   if Record.is_run(record) then return end
-  local expires = Agenda.expires_at(record.head)
+  local expires = Agenda.expires_at(record)
   for _, part in ipairs(PARTS) do
     if expires > 0 then redis.call('PEXPIREAT', Record.name_of(record, part), string.format('%.0f', expires))
     else redis.call('PERSIST', Record.name_of(record, part)) end
@@ -164,6 +164,10 @@ function Keep.save(record)
     fields[#fields + 1] = cjson.encode(record.undo)
   end
   Keep.save_history(record)
+  if record.new then
+    fields[#fields + 1] = 'fixed'
+    fields[#fields + 1] = cjson.encode(record.fixed or { key = record.key })
+  end
   fields[#fields + 1] = 'head'
   fields[#fields + 1] = cjson.encode(Record.strip(record.head, HEAD))
   Keep.save_fields(record, 'run', fields)

@@ -81,18 +81,22 @@ function Leasing.end_lease(record, row, work, kind, at, ended)
   Leasing.count_lease(record, row, kind, -1)
 end
 
--- Take tokens off whose holders live and have let go: they did not crash. Says if any was there.
+-- Take tokens off whose holders live and have let go: they did not crash, they were fenced. Says if any was there.
+-- The attempt may still be listed as lost when its token is gone from the list: somebody else has ended the job.
 function Leasing.report_ended(work, tokens)
-  local kept = {}
+  local kept, changed = {}, false
   for _, token in ipairs(work.granted) do
     if not Lists.contains(tokens, token) then kept[#kept + 1] = token end
   end
-  if #kept == #work.granted then return false end
+  if #kept < #work.granted then changed = true end
   for _, attempt in ipairs(work.attempts) do
-    if attempt.outcome == 'lost' and Lists.contains(tokens, attempt.token) then attempt.outcome = 'fenced' end
+    if attempt.outcome == 'lost' and Lists.contains(tokens, attempt.token) then
+      attempt.outcome = 'fenced'
+      changed = true
+    end
   end
   work.granted = kept
-  return true
+  return changed
 end
 
 function Leasing.crashes(work)

@@ -5,15 +5,16 @@ local Letters = {}
 -- End a running run if its contract names this event; says whether it did. `row` is the step that emitted it.
 function Letters.end_by_event(record, event, at, row)
   local head = record.head
-  if not head.contract or head.phase ~= 'running' or (row and row.closing) then return false end
+  if not Record.is_run(record) or head.phase ~= 'running' or (row and row.closing) then return false end
+  local contract = Record.fixed(record).contract
   local name = Record.event_of(record, event).name
-  if Lists.contains(head.contract.completes, name) then
+  if Lists.contains(contract.completes, name) then
     head.reason = name
     head.end_event = event
     Ending.finish(record, 'completed', at, event)
     return true
   end
-  if Lists.contains(head.contract.fails, name) then
+  if Lists.contains(contract.fails, name) then
     Compensation.fail_run(record, name, at, { cause = event, row = row and row.step or '', end_event = event })
     return true
   end

@@ -88,7 +88,7 @@ function Outbox.report(record, name, at, by, fields)
   local id = redis.sha1hex(record.key .. '/' .. name .. '/' .. Outbox.number(head.seq))
   local about = {
     '"run":' .. (Record.is_run(record) and Outbox.quote(record.key) or 'null'),
-    '"workflow":' .. (Record.is_run(record) and Outbox.quote(head.workflow) or 'null'),
+    '"workflow":' .. (Record.is_run(record) and Outbox.quote(Record.fixed(record).workflow) or 'null'),
     '"at":' .. Outbox.number(at),
   }
   for i = 1, #fields, 2 do

@@ -14,10 +14,10 @@ local STEP = {
   started_at = 0, ended_at = 0, progress = -1, note = '', error = '', error_type = '', redrives = 0,
   redrive_pass = '',
 }
--- `outbox` and `timers` count the rows of `waiting`; `shown` and `due` are the status and time last indexed.
+-- `outbox` and `timers` count the rows of `waiting`; `shown` and `due` are the status and time last indexed; `cap`,
+-- `retention` and `idle_after` are the contract's. The rest of what never changes is in `fixed`.
 local HEAD = {
-  workflow = '', run_id = '', phase = 'running', reason = '', start_event = '', start_digest = '', end_event = '',
-  started_at = 0, updated_at = 0, ended_at = 0, deadline_at = 0, void_at = 0, idle_at = 0, tokens = 0, seq = 0,
+  phase = 'running', reason = '', end_event = '', started_at = 0, updated_at = 0, ended_at = 0, deadline_at = 0, void_at = 0, idle_at = 0, tokens = 0, seq = 0,
   commits = 0, leases = 0, other_leases = 0, lease_max = 0, retry_max = 0, retrying = 0, letters = 0,
   cancelling = false, chain = '', outbox = 0, timers = 0, shown = '', due = 0,
 }
@@ -79,6 +79,14 @@ function Record.step_of(record, step)
     record.steps[step] = row
   end
   return row or nil
+end
+
+-- What never changes in a record: the contract and how the run began. Few transitions ask for it.
+function Record.fixed(record)
+  if not record.fixed then
+    record.fixed = cjson.decode(redis.call('HGET', Record.name_of(record, 'run'), 'fixed'))
+  end
+  return record.fixed
 end
 
 -- The row of a step, noted to be written.
@@ -236,7 +244,7 @@ function Record.set_undo(record, steps)
 end
 
 function Record.is_run(record)
-  return record.head.workflow ~= ''
+  return string.sub(record.key, 1, 1) ~= '~'
 end
 
 function Record.terminal(record)

@@ -43,7 +43,7 @@ end
 return Keep.transition(function(record, at, key)
   if not record and not CALL.own_record then return 'unknown_run' end
   if not record then
-    record = Record.new_record(key, { key = key, started_at = at })
+    record = Record.new_record(key, { started_at = at })
     record.new = true
   end
   local row = Record.edit(record, CALL.step) or new_row(record, at)

@@ -69,8 +69,8 @@ end
 -- Mark a run that nothing moves any more; the next begin takes the mark off.
 function Review.mark_idle(record, at)
   local head = record.head
-  if not head.contract or Record.terminal(record) or head.idle_at <= 0 or head.idle_at > at then return end
-  local idle_after = head.contract.idle_after
+  if not head.idle_after or Record.terminal(record) or head.idle_at <= 0 or head.idle_at > at then return end
+  local idle_after = head.idle_after
   if head.updated_at + idle_after > at then
     head.idle_at = head.updated_at + idle_after
     return

@@ -11,9 +11,10 @@ return Keep.transition(function(record, at, key)
     }, record
   end
   local head = record.head
-  local fields = { event_id = head.start_event, rows = Outbox.publications(record, { head.start_event }) }
-  fields.created = event.id == head.start_event
-  fields.conflict = not fields.created and CALL.digest ~= head.start_digest
+  local fixed = Record.fixed(record)
+  local fields = { event_id = fixed.start_event, rows = Outbox.publications(record, { fixed.start_event }) }
+  fields.created = event.id == fixed.start_event
+  fields.conflict = not fields.created and CALL.digest ~= fixed.start_digest
   if fields.created then return 'started', fields end
   Record.remember(record, fields.conflict and 'conflict' or 'start_repeated', at, {
     event = event.name, cause = event.id, by = CALL.by,

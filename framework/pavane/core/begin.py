@@ -41,7 +41,8 @@ def begin(record: Record | None, call: Begin, now: int) -> tuple[Record | None, 
     work = row.of(call.kind) if row else None
     if call.kind == "undo" and work is None:
         return record, Refused(reason="no_undo")
-    reported = work is not None and report_ended(work, call.ended)
+    resent = work is not None and work.begin_id == call.begin_id  # what it reports was written the first time
+    reported = work is not None and not resent and report_ended(work, call.ended)
     unchanged = draft if reported else record
     if row is not None and work is not None:
         settled = answer_from_row(draft, row, work, call, now)

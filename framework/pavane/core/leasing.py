@@ -102,15 +102,17 @@ def close_attempt(
 
 
 def report_ended(work: Work, tokens: tuple[int, ...]) -> bool:
-    """Take tokens off whose holders live and have let go: they did not crash. Says if any was there."""
+    """Take tokens off whose holders live and have let go: they did not crash, they were fenced. Says if any was there.
+
+    The attempt may still be listed as lost when its token is gone from the list: somebody else has ended the job.
+    """
     kept = [token for token in work.granted if token not in tokens]
-    if len(kept) == len(work.granted):
-        return False
-    for attempt in work.attempts:
-        if attempt.token in tokens and attempt.outcome == "lost":
-            attempt.outcome = "fenced"
+    lost = [attempt for attempt in work.attempts if attempt.token in tokens and attempt.outcome == "lost"]
+    for attempt in lost:
+        attempt.outcome = "fenced"
+    changed = len(kept) < len(work.granted) or bool(lost)
     work.granted = kept
-    return True
+    return changed
 
 
 def crashes(work: Work) -> int:

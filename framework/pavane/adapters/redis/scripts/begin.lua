@@ -11,7 +11,7 @@ local function open_record(key, at)
     return record
   end
   if string.sub(key, 1, 1) == '~' and CALL.event then
-    local record = Record.new_record(key, { key = key, started_at = at, updated_at = at })
+    local record = Record.new_record(key, { started_at = at, updated_at = at })
     record.new = true
     return record
   end
@@ -79,7 +79,7 @@ end
 local function why_refused(record, row)
   local phase = record.head.phase
   if not Record.is_run(record) then return nil end
-  if CALL.contract and CALL.event and CALL.event.id ~= record.head.start_event then return 'second_start' end
+  if CALL.contract and CALL.event and CALL.event.id ~= Record.fixed(record).start_event then return 'second_start' end
   if CALL.kind == 'undo' then return phase ~= 'compensating' and 'run_' .. phase or nil end
   if phase == 'running' or phase == 'completed' then return nil end
   return not is_closing(record, row) and 'run_' .. phase or nil
@@ -160,8 +160,8 @@ local function begin_granted(record, row, work, at)
   })
   if not row.closing then Ending.unstall(record, 'idle', at) end
   head.updated_at = at
-  if head.contract and not Record.terminal(record) and head.idle_at == 0 then
-    head.idle_at = at + head.contract.idle_after
+  if head.idle_after and not Record.terminal(record) and head.idle_at == 0 then
+    head.idle_at = at + head.idle_after
   end
   return granted(record, row, work, at)
 end

@@ -31,7 +31,7 @@ from pavane.runtime.clock import SystemClock
 from pavane.runtime.crash_points import Passed, from_environment
 from pavane.runtime.crew import Crew, process_name
 from pavane.runtime.leaving import leave_nothing_running
-from pavane.runtime.outbox import Outbox
+from pavane.runtime.outbox import GATHER_FOR, Outbox
 from pavane.runtime.patience import Patience
 from pavane.runtime.process import Lifespan, Process
 from pavane.runtime.signals import stop_signals
@@ -44,9 +44,6 @@ CLOSED_IN = 1.3
 """Seconds after the grace period by which it has disconnected: two are promised, and the interpreter needs some."""
 
 LEAST_TO_CLOSE = 0.2
-
-MARKS_GATHER_FOR = 0.01
-"""Seconds. Marks may be late: the relay looks at what is unmarked after 3 s. Together they cost a third."""
 
 log = logging.getLogger("pavane")
 
@@ -141,7 +138,10 @@ class App:
             process = self.process(store, broker, settings, clock, only=chosen, alone=embedded)
             try:
                 await process.start()
-                async with Client.over(store, broker, settings=settings, clock=clock) as client:
+                gather_for = 0.0 if embedded else GATHER_FOR
+                async with Client.over(
+                    store, broker, settings=settings, clock=clock, gather_for=gather_for
+                ) as client:
                     aging = asyncio.create_task(keep_discarding(client.dead_letters, self.workers, clock))
                     try:
                         yield client
@@ -286,7 +286,7 @@ class App:
                 subscriptions,
                 catalog.names,
                 patience,
-                gather_for=0.0 if alone else MARKS_GATHER_FOR,
+                gather_for=0.0 if alone else GATHER_FOR,
             ),
             watchdog=watchdog or Watchdog(asyncio.get_running_loop()),
             passed=passed or from_environment(),

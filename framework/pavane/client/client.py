@@ -29,6 +29,7 @@ from pavane.ports.clock import Clock
 from pavane.ports.store import Store
 from pavane.runtime.catalog import contract_of
 from pavane.runtime.clock import SystemClock
+from pavane.runtime.outbox import GATHER_FOR
 from pavane.settings import Settings
 
 S = TypeVar("S", bound=Event)
@@ -61,15 +62,17 @@ class Client(LaterClient):
         clock: Clock,
         random_bytes: Callable[[int], bytes] = os.urandom,
         ended: Ended | None = None,
+        gather_for: float = 0.0,
     ) -> Self:
         """A client on a store and a broker that somebody else has opened and will close: an App, a Harness.
 
         Args:
             clock: what waiting is measured by.
             ended: how to wait for the end of a run; `None`: look at its record now and then.
+            gather_for: seconds that marks wait for others; 0 where a call costs no round trip.
         """
         client = cls(settings)
-        client._use(Means(store, broker, settings, clock, random_bytes), ended)
+        client._use(Means(store, broker, settings, clock, random_bytes, gather_for=gather_for), ended)
         return client
 
     async def __aenter__(self) -> Self:
@@ -82,7 +85,7 @@ class Client(LaterClient):
         if self._means is None:
             self._owned = connect(self._settings)
             await open_pair(*self._owned)
-            self._use(Means(*self._owned, self._settings, SystemClock()), None)
+            self._use(Means(*self._owned, self._settings, SystemClock(), gather_for=GATHER_FOR), None)
         return self
 
     async def __aexit__(

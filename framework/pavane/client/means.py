@@ -25,6 +25,7 @@ class Means:
 
     Args:
         random_bytes: so many random bytes, for the ids of events.
+        gather_for: as for `runtime.outbox.Outbox`.
     """
 
     def __init__(
@@ -34,6 +35,8 @@ class Means:
         settings: Settings,
         clock: Clock,
         random_bytes: Callable[[int], bytes] = os.urandom,
+        *,
+        gather_for: float = 0.0,
     ) -> None:
         self.store = store
         self.broker = broker
@@ -42,7 +45,13 @@ class Means:
         self.names = Names(settings.namespace)
         self.subscriptions = Subscriptions(store, clock)
         self._random_bytes = random_bytes
-        self._outbox = Outbox(store, broker, self.subscriptions, self.names)
+        self._outbox = Outbox(
+            store,
+            broker,
+            self.subscriptions,
+            self.names,
+            gather_for=gather_for,
+        )
 
     def new_id(self) -> str:
         """An id that no other event has, later ones sorting behind earlier ones."""

@@ -16,6 +16,10 @@ from pavane.ports.store import Store
 from pavane.runtime.patience import Patience
 from pavane.runtime.subscriptions import Subscriptions
 
+GATHER_FOR = 0.01
+"""Seconds that marks may wait for others where a call costs a round trip. They may be late: the relay looks at
+what is unmarked after 3 s. Together they cost a third."""
+
 log = logging.getLogger("pavane")
 
 

@@ -99,11 +99,11 @@ class WorkerDefinition:
     dead_letters: DeadLetterLimits = field(default_factory=DeadLetterLimits)
     prefetch: int | None = None
     place: Place = field(default_factory=Place)
+    full_name: str = field(init=False)
+    """`service.worker`, as it is called everywhere."""
 
-    @property
-    def full_name(self) -> str:
-        """`service.worker`, as it is called everywhere."""
-        return f"{self.service}.{self.name}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "full_name", f"{self.service}.{self.name}")
 
     @property
     def produces(self) -> tuple[type[Event], ...]:

@@ -21,15 +21,16 @@ class Catalog:
         self.workers = {worker.full_name: worker for worker in workers}
         self.workflows = {workflow.name: workflow for workflow in workflows}
         self.names = Names(settings.namespace)
-        self._settings = settings
         self._started_by = {workflow.starts_with.event_name: workflow for workflow in workflows}
+        self._contracts = {workflow.name: contract_of(workflow, settings) for workflow in workflows}
 
     def started_by(self, event: str) -> Workflow[Any, Any] | None:
         """The workflow that an event starts: decided by what this process has loaded, never by a header."""
         return self._started_by.get(event)
 
     def contract(self, workflow: Workflow[Any, Any]) -> Contract:
-        return contract_of(workflow, self._settings)
+        """What the workflow promises to each run that begins now."""
+        return self._contracts[workflow.name]
 
     def topology(self) -> Topology:
         """What the workers of this process need of the broker."""

@@ -1,12 +1,13 @@
 """`make bench`: the chain beside plain aio-pika, how late retries are, what idle workers cost.
 
 `ONLY=chain` (or `punctuality`, `idle`) runs one of the three; `RUNS`, `ROUNDS` and `IDLE` (seconds) set sizes.
-With uvloop installed (extra `fast`) everything runs on it.
+`LOOP=uvloop` puts both chains on uvloop, if it is installed (extra `fast`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import logging
 import os
@@ -20,16 +21,15 @@ from tests.servers import RabbitServer, RedisServer
 PARTS = tuple(os.environ.get("ONLY", "chain,punctuality,idle").split(","))
 
 
-def loop_factory() -> tuple[str, Any]:
-    """The fastest event loop there is, for both chains."""
-    try:
-        import uvloop
-    except ImportError:
-        return "asyncio", None
-    return "uvloop", uvloop.new_event_loop
+LOOP = os.environ.get("LOOP", "asyncio")
 
 
-def summary(rounds: list[dict[str, float]], loop: str) -> dict[str, Any]:
+def loop_factory() -> Any:
+    """The event loop that both chains run on; `None`: asyncio's own."""
+    return importlib.import_module("uvloop").new_event_loop if LOOP == "uvloop" else None
+
+
+def summary(rounds: list[dict[str, float]]) -> dict[str, Any]:
     """What `JSON=1` prints as its last line."""
     ratios = [one["ratio"] for one in rounds]
     return {
@@ -40,7 +40,7 @@ def summary(rounds: list[dict[str, float]], loop: str) -> dict[str, Any]:
             "python": platform.python_version(),
             "system": platform.platform(),
             "cpus": os.cpu_count(),
-            "loop": loop,
+            "loop": LOOP,
         },
     }
 
@@ -48,16 +48,19 @@ def summary(rounds: list[dict[str, float]], loop: str) -> dict[str, Any]:
 def main() -> None:
     """Start private servers, measure, print."""
     logging.basicConfig(level="ERROR")
-    loop, factory = loop_factory()
-    print(f"starting private servers; event loop: {loop}", flush=True)
+    print(f"starting private servers; event loop: {LOOP}", flush=True)
     found: dict[str, Any] = {}
-    with RabbitServer() as rabbit, RedisServer() as redis, asyncio.Runner(loop_factory=factory) as runner:
+    with (
+        RabbitServer() as rabbit,
+        RedisServer() as redis,
+        asyncio.Runner(loop_factory=loop_factory()) as runner,
+    ):
         if "chain" in PARTS:
             print(
                 f"five-step chain, {chain.RUNS} runs a round, {chain.ROUNDS} rounds after a warm-up",
                 flush=True,
             )
-            found = summary(runner.run(chain.measure(rabbit.url, redis.url)), loop)
+            found = summary(runner.run(chain.measure(rabbit.url, redis.url)))
             low, high = found["spread"]
             print(f"median ratio {found['ratio']:.2f} (from {low:.2f} to {high:.2f})", flush=True)
         if "punctuality" in PARTS:

@@ -162,6 +162,13 @@ EVICTS = Case(
     seen="the start is refused, `pavane run` ends with 2; `pavane doctor` (`eviction`)",
     remedy="`redis-cli CONFIG SET maxmemory-policy noeviction`, and set it in redis.conf.",
 )
+NOT_STRICT = Case(
+    what="`PAVANE_DURABILITY=strict` with a Redis that does not write to disk before it answers",
+    code="settings_error",
+    seen="the start is refused, `pavane run` ends with 2; `pavane doctor` (`persistence`)",
+    remedy="`redis-cli CONFIG SET appendonly yes` and `redis-cli CONFIG SET appendfsync always`, "
+    "and set both in redis.conf.",
+)
 OTHER_SHARDS = Case(
     what="another `PAVANE_SHARDS` than the namespace was made with",
     code="settings_error",
@@ -179,6 +186,6 @@ GROUPS = (
     Group(
         title="Settings and servers",
         about="Checked before anything is consumed. The error names the variable or the server, never a password.",
-        cases=(*CASES, WRONG_PASSWORD, EVICTS, OTHER_SHARDS, EMPTIED),
+        cases=(*CASES, WRONG_PASSWORD, EVICTS, NOT_STRICT, OTHER_SHARDS, EMPTIED),
     ),
 )

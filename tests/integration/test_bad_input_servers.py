@@ -111,6 +111,16 @@ async def test_a_redis_that_evicts_is_refused_with_the_command_that_mends_it(
         await it_works(rabbit, evicting.url, namespace)
 
 
+async def test_strict_durability_is_refused_where_redis_may_lose_a_second(
+    rabbit: RabbitServer, private_redis: RedisServer, namespace: str
+) -> None:
+    urls = {"broker_url": rabbit.url, "state_url": private_redis.url}
+    error = await refusal(**urls, namespace=namespace, durability="strict")
+    assert error.code == servers.NOT_STRICT.code
+    assert "appendfsync everysec" in str(error)
+    assert error.remedy == f"Run {servers.NOT_STRICT.remedy}"
+
+
 async def test_another_number_of_shards_is_refused(
     rabbit: RabbitServer, redis_server: RedisServer, namespace: str
 ) -> None:

@@ -1,7 +1,8 @@
 """Every crash point, for a step and for an undo: what is asked, where the process dies, what must be found then.
 
-The process that dies runs `first`, `second` and `third`, one job after the other, so the n-th time it passes a
-point is known: `second` is its second job, the undo of `second` its fourth (`third` has failed the run).
+The process that dies runs the jobs up to the one that is hit, one after the other, and not the one that follows
+from it; so the n-th time it passes a point is known. `second` is its second job, after `first`. The undo of
+`second` is its third, after `second` itself and `third`, which fails the run.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ FAILED_THRICE = ("failed", "failed", "failed", "committed")
 
 def table(kind: JobKind) -> list[Case]:
     undo = kind == "undo"
-    nth = 4 if undo else 2
+    nth = 3 if undo else 2
     broken = {"third": "break"} if undo else {}
     fails_once = broken | {"undo_second" if undo else "second": ONCE}
     fails_always = broken | {"undo_second" if undo else "second": ALWAYS}

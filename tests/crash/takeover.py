@@ -15,6 +15,7 @@ from tests.crash.stage import Stage, eventually, set_up
 KEY = "k"
 HIT = "line.second"
 NEXT = {"step": "line.third", "undo": "line.first"}
+VICTIM = {"step": ("line.first", "line.second"), "undo": ("line.second", "line.third")}
 
 
 @dataclass(kw_only=True)
@@ -72,7 +73,9 @@ async def play(case: Case, broker_url: str, state_url: str, folder: Path) -> Pla
 async def die(stage: Stage, case: Case) -> Left:
     """Run until the process has killed itself, and wait until the broker has everything back."""
     await stage.begin_run(KEY, **case.ask)
-    victim = stage.process("line.first", "line.second", "line.third", crash=case.crash)
+    if case.kind == "undo":
+        await first_step(stage)
+    victim = stage.process(*VICTIM[case.kind], crash=case.crash)
     async with victim:
         code = await victim.ended()
         assert code == -signal.SIGKILL, f"it ended with {code}:\n{victim.log}"
@@ -87,6 +90,17 @@ async def die(stage: Stage, case: Case) -> Left:
         letters=await stage.ready_in(stage.dead_letter_queue(HIT)),
         ledger=stage.ledger.entries(),
     )
+
+
+async def first_step(stage: Stage) -> None:
+    """Have the first step done by a process of its own, so that its undo is not the victim's."""
+    async with stage.process("line.first") as before:
+
+        async def done() -> bool:
+            return await stage.ready_in(stage.queue(HIT)) == 1
+
+        await eventually("the first step is done", done)
+        await before.stop()
 
 
 async def returned(stage: Stage, case: Case) -> None:

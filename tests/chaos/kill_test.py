@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import shutil
 import signal
 import sys
@@ -43,6 +44,9 @@ def main() -> int:
     )
     folder = plan.options.data or Path(tempfile.mkdtemp(prefix="pavane-kill-test-"))
     folder.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        filename=folder / "kill_test.log", level=logging.INFO
+    )  # a lost server is no news here
     try:
         result = asyncio.run(interruptible(plan, goods, folder))
     except (Hangs, ServerError) as error:

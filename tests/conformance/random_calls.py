@@ -73,7 +73,7 @@ class RandomCaller(RandomMaterial):
             contract=self.contract,
             event=self.event(id_, "go"),
             digest=self.random.choice(("d1", "d1", "d2")),
-            by=self.random.choice(("", "amelie")),
+            by=self.random.choice(("", "operator-1")),
         )
 
     def emit(self) -> Call:
@@ -273,7 +273,7 @@ class RandomCaller(RandomMaterial):
             generation=max(0, work.generation - self.random.choice((0, 0, 0, 1))),
             pass_id=self.made("pass"),
             force=self.chance(0.3),
-            by="amelie",
+            by="operator-1",
             reason=self.random.choice(TEXTS),
         )
 
@@ -289,6 +289,6 @@ class RandomCaller(RandomMaterial):
             kind=kind,
             generation=work.generation,
             then=self.random.choice(("", "compensate", "leave")),
-            by="amelie",
+            by="operator-1",
             reason=self.random.choice(TEXTS),
         )

@@ -17,6 +17,7 @@ from typing import Final
 from pavane.client.letter_actions import InHand, LetterAction, Outcomes, Redriving
 from pavane.client.means import Means
 from pavane.core.envelope import GENERATION, KIND, LETTER, RECORD, STEP, number, text
+from pavane.errors import Overloaded
 from pavane.ports.broker import Delivery, Message, ToDeadLetters
 from pavane.ports.store import FoundLetter
 
@@ -45,6 +46,7 @@ class Round:
         self._lock = f"dlq/{self._queue}"
         self._token = 0
         self._claimed_at = 0
+        self._no_room = False
 
     async def go(self, outcomes: Outcomes) -> None:
         """Go round once; what became of the wanted letters is added to `outcomes`.
@@ -58,6 +60,8 @@ class Round:
         try:
             await self._go(outcomes)
         finally:
+            if self._no_room:
+                await self._means.broker.give_back()
             await self._means.store.disclaim(self._lock, self._owner)
 
     async def _go(self, outcomes: Outcomes) -> None:
@@ -119,8 +123,13 @@ class Round:
         )
 
     async def _put_back(self, delivery: Delivery) -> None:
-        await self._means.broker.publish(delivery.message, ToDeadLetters(self._queue))
-        delivery.ack()
+        """To the tail. In a queue that is full by now (`max_length`) it keeps its place until the round is over."""
+        try:
+            await self._means.broker.publish(delivery.message, ToDeadLetters(self._queue))
+        except Overloaded:
+            self._no_room = True
+        else:
+            delivery.ack()
 
     async def _keep_lock(self) -> bool:
         """Take or keep the queue's lock; a token that changed means that somebody else had it in between."""

@@ -229,8 +229,13 @@ class Broker(Protocol):
     async def get(self, queue: str) -> Delivery | None:
         """Take one message from `queue` without subscribing, or `None` if it is empty.
 
-        The delivery must be acknowledged; one left unsettled comes back only when the broker closes.
+        The delivery must be acknowledged; one left unsettled comes back with `give_back`, or when the broker
+        closes.
         """
+        ...
+
+    async def give_back(self) -> None:
+        """Return to the front of their queues what `get` has taken and nobody has acknowledged."""
         ...
 
     async def count(self, queues: Sequence[str]) -> list[QueueCount | None]:

@@ -145,6 +145,11 @@ class MemoryBroker:
     async def get(self, queue: str) -> Delivery | None:
         return self._existing(queue).pop()
 
+    async def give_back(self) -> None:
+        self._check()
+        for queue in self._queues.values():
+            queue.taken.give_back()
+
     async def count(self, queues: Sequence[str]) -> list[QueueCount | None]:
         self._check()
         return [

@@ -138,6 +138,16 @@ class RabbitMQBroker:
         acks.delivered(delivery.tag)
         return delivery
 
+    async def give_back(self) -> None:
+        async with self._getting:
+            channel, acks = self._getter, self._getter_acks
+            self._getter = self._getter_acks = None
+            if channel is None or acks is None or channel.is_closed:
+                return
+            await acks.stop()
+            with border("closing a channel"):
+                await channel.close(timeout=REPLY_TIMEOUT)
+
     async def count(self, queues: Sequence[str]) -> list[QueueCount | None]:
         channel: Channel | None = None
         counts: list[QueueCount | None] = []

@@ -144,6 +144,10 @@ class Consuming(BrokerSuite):
         assert unsettled is not None
         assert unsettled.message.body == b"2"
         assert await broker.get(stage.first) is None
+        await broker.give_back()
+        again = await broker.get(stage.first)
+        assert again is not None
+        assert (again.message.body, again.delivery_count) == (b"2", 1)
         await broker.close()
         await broker.open()
         await stage.until_ready(stage.first, 1)

@@ -221,7 +221,7 @@ class Stage:
             kind="step",
             generation=generation,
             pass_id="pass",
-            by="amelie",
+            by="operator-1",
             reason="mended",
         )
         return replace(call, **changed)
@@ -233,7 +233,7 @@ class Stage:
             step=step,
             kind="step",
             generation=generation,
-            by="amelie",
+            by="operator-1",
         )
         return replace(call, **changed)
 

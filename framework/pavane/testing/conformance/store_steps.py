@@ -21,7 +21,7 @@ from pavane.core.answers import (
     Stale,
     UnknownRun,
 )
-from pavane.core.calls import Emit, Release, Renew
+from pavane.core.calls import Emit, Mark, Release, Renew
 from pavane.ports.store import Store
 from pavane.testing.conformance.store_stage import HOUR, SOON, Stage, StoreSuite, event
 
@@ -42,6 +42,17 @@ class Stepping(StoreSuite):
         assert (await stage.read()).events == {stage.first.id: stage.first}
         await stage.mark(stage.first.id)
         assert (await stage.start()).rows == ()
+
+    async def test_many_marks_at_once_are_taken_each_in_its_own_record(self, store: Store) -> None:
+        stages = [Stage(store, f"many-{number}") for number in range(40)]
+        marks: list[Mark] = []
+        for stage in stages:
+            await stage.start()
+            marks.append(Mark(record=stage.run, rows=(stage.first.id,)))
+        absent = Mark(record="flow:nobody", rows=("x",))
+        await store.mark_all([*marks, absent, marks[0]])
+        assert [(await stage.read()).outbox for stage in stages] == [{}] * 40
+        assert await store.read("flow:nobody") is None
 
     async def test_a_starting_event_from_elsewhere_makes_the_run_and_another_one_is_refused(
         self, store: Store

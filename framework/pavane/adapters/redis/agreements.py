@@ -45,5 +45,5 @@ def registration(service: str, stored: bytes) -> Registration:
         service=service,
         subscriptions={worker: tuple(events) for worker, events in document["subscriptions"].items()},
         workflows=document["workflows"],
-        alert_at=document["alert_at"],
+        alert_at=document.get("alert_at", {}),  # a service of an older version has not said it
     )

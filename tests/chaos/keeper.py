@@ -176,7 +176,7 @@ class Keeper:
 
     async def _bury(self, process: WorkerProcess) -> None:
         await process.close()
-        (self._folder / f"{self.service}.{self._launches:02}.log").write_text(process.log)
+        (self._folder / f"{self.service}.{self._launches:02}.log").write_text(f"{process.log}\n")
 
     def _note_exit(self, process: WorkerProcess, *, excused: bool) -> None:
         self.exits.append(Exit(self.service, process.returncode or 0, excused, process.log[-2000:]))

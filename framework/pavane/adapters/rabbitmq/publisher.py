@@ -6,15 +6,14 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from itertools import count
-from typing import cast
 
-from aiormq import spec
 from aiormq.channel import Channel
 from aiormq.exceptions import ChannelNotFoundEntity, DeliveryError, PublishError
 
 from pavane.adapters.rabbitmq.border import border
 from pavane.adapters.rabbitmq.connection import Link
 from pavane.adapters.rabbitmq.encode import MAX_HEADERS, MAX_HEADERS_OF_COPIES, Properties
+from pavane.adapters.rabbitmq.frames import forget, post
 from pavane.adapters.rabbitmq.topology import delay_route
 from pavane.core.topology import Names
 from pavane.errors import BrokerUnavailable, Overloaded, TooLarge
@@ -88,18 +87,18 @@ class Publisher:
     async def _send(self, body: bytes, properties: Properties, to: Address) -> None:
         exchange, key = self._route(to)
         await self._link.ready()
-        channel = await self._lanes[type(to)].channel()
+        lane = self._lanes[type(to)]
+        channel = await lane.channel()
         try:
             with border("publishing"):
                 try:
-                    await channel.basic_publish(
-                        body,
-                        exchange=exchange,
-                        routing_key=key,
-                        properties=cast("spec.Basic.Properties", properties),
-                        mandatory=True,
-                        wait=False,
+                    confirm = await post(
+                        channel, lane.turn, body, properties, exchange=exchange, routing_key=key
                     )
+                    try:
+                        await confirm
+                    finally:
+                        forget(channel, properties.message_id)
                 except PublishError:
                     raise Unroutable(_target(to)) from None
                 except DeliveryError:
@@ -129,6 +128,7 @@ class _Lane:
         self._link = link
         self._channel: Channel | None = None
         self._opening = asyncio.Lock()
+        self.turn = asyncio.Lock()
 
     async def channel(self) -> Channel:
         if self._channel is None or self._channel.is_closed:

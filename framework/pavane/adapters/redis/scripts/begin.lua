@@ -91,7 +91,7 @@ local function take_in(record, row)
   row.compensation = CALL.compensation
   if CALL.event then
     row.event = CALL.event.id
-    if not Record.event_of(record, row.event) then Record.keep_sent(record, CALL.event) end
+    if not Record.has_event(record, row.event) then Record.keep_sent(record, CALL.event) end
   end
 end
 

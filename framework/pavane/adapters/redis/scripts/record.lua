@@ -148,6 +148,12 @@ function Record.event_of(record, id)
   return event or nil
 end
 
+-- Whether the record keeps an event; its payload is not read for that.
+function Record.has_event(record, id)
+  if record.events[id] ~= nil then return record.events[id] ~= false end
+  return not record.new and redis.call('HEXISTS', Record.name_of(record, 'events'), id) == 1
+end
+
 -- The name of an event that may not be there.
 function Record.event_name(record, id)
   local event = Record.event_of(record, id)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from services.demo.northwind import BadFile
 from services.demo.options import BadOptions
+from services.demo.stage import app
 from tests.chaos.goods import Goods, goods_of
 from tests.chaos.keeper import Hangs
 from tests.chaos.plan import NORTHWIND, Plan
@@ -43,19 +44,25 @@ def main() -> int:
         f"SEED={plan.options.seed}: {len(goods.wares.orders)} orders {goods.source}, {plan.kills} kills each."
     )
     folder = plan.options.data or Path(tempfile.mkdtemp(prefix="pavane-kill-test-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        filename=folder / "kill_test.log", level=logging.INFO
-    )  # a lost server is no news here
+    make_empty(folder)
+    # Lost servers are no news here: what the libraries of this process say goes to a file.
+    logging.basicConfig(filename=folder / "kill_test.log", level=logging.INFO)
     try:
         result = asyncio.run(interruptible(plan, goods, folder))
     except (Hangs, ServerError) as error:
-        print(f"{error}\nLogs are in {folder}.", file=sys.stderr)
-        return VIOLATED
+        return give_up(plan, folder, error)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        print("stopped", file=sys.stderr)
+        print(f"stopped; logs are in {folder}", file=sys.stderr)
         return INTERRUPTED
     return conclude(result, folder)
+
+
+def make_empty(folder: Path) -> None:
+    """Without the databases, logs and marks of a round before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("kill_test", *(service.name for service in app.services)):
+        for file in folder.glob(f"{name}.*"):
+            file.unlink()
 
 
 async def interruptible(plan: Plan, goods: Goods, folder: Path) -> Result:
@@ -78,6 +85,15 @@ def conclude(result: Result, folder: Path) -> int:
     if result.plan.options.json:
         say(json.dumps(document(result)))
     return VIOLATED if result.violations else OK
+
+
+def give_up(plan: Plan, folder: Path, error: Exception) -> int:
+    """Without services or servers there is nothing to judge, and no promise was kept."""
+    print(f"{error}\nLogs are in {folder}.", file=sys.stderr)
+    if plan.options.json:
+        nothing = {"ok": False, "kills": 0, "kills_in_handlers": 0, "seed": plan.options.seed}
+        say(json.dumps(nothing | {"violations": [str(error)]}))
+    return VIOLATED
 
 
 def say(sentence: str) -> None:

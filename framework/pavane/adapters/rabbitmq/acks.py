@@ -12,9 +12,11 @@ import logging
 from dataclasses import dataclass, field
 from itertools import takewhile
 
+from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 
 from pavane.adapters.rabbitmq.border import border
+from pavane.adapters.rabbitmq.frames import ack_frame
 from pavane.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ class Acks:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._ledger = Ledger()
+        self._scheduled = False
         self._sending: asyncio.Task[None] | None = None
         self._stopped = False
 
@@ -62,12 +65,14 @@ class Acks:
     def settle(self, tag: int) -> None:
         """Acknowledge `tag` at the end of this turn of the loop. Never raises."""
         self._ledger.finished(tag)
-        if self._sending is None and not self._stopped:
-            self._sending = asyncio.get_running_loop().create_task(self._send())
+        if not self._scheduled and not self._stopped:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._send)
 
     async def stop(self) -> None:
         """Send what is finished, then ignore all that comes: the channel is about to close."""
         self._stopped = True
+        self._send()
         if self._sending:
             await asyncio.wait([self._sending])
 
@@ -75,17 +80,34 @@ class Acks:
         """The channel is gone: ignore all that comes."""
         self._stopped = True
 
-    async def _send(self) -> None:
+    def _send(self) -> None:
+        """Hand what is finished to the connection. While its queue is full, what comes meanwhile waits with it."""
+        self._scheduled = False
+        if self._sending is not None or self._channel.is_closed:
+            return
+        frames = self._take()
+        if not frames:
+            return
+        frame = ChannelFrame(payload=frames, should_close=False)
+        if self._channel.write_queue.full():
+            self._sending = asyncio.get_running_loop().create_task(self._send_later(frame))
+        else:
+            self._channel.write_queue.put_nowait(frame)
+
+    async def _send_later(self, frame: ChannelFrame) -> None:
         try:
-            prefix, behind = self._ledger.take()
-            while prefix is not None or behind:
-                with border("acknowledging"):
-                    if prefix is not None:
-                        await self._channel.basic_ack(prefix, multiple=True, wait=False)
-                    for tag in behind:
-                        await self._channel.basic_ack(tag, wait=False)
-                prefix, behind = self._ledger.take()
+            with border("acknowledging"):
+                await self._channel.write_queue.put(frame)
         except BrokerUnavailable as lost:
             log.debug("acknowledgement lost, the delivery will come again: %s", lost)
         finally:
             self._sending = None
+            self._send()
+
+    def _take(self) -> bytes:
+        """The frames for all that is finished now."""
+        prefix, behind = self._ledger.take()
+        frames = [ack_frame(self._channel.number, tag) for tag in behind]
+        if prefix is not None:
+            frames.insert(0, ack_frame(self._channel.number, prefix, multiple=True))
+        return b"".join(frames)

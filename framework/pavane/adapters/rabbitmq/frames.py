@@ -1,4 +1,4 @@
-"""A publish as the bytes of its frames, handed to the channel beneath aio-pika.
+"""Publishes and acknowledgements as the bytes of their frames, handed to the channel beneath aio-pika.
 
 `Channel.basic_publish` builds, validates and encodes three objects for each message, inside four context
 managers; a chain of steps spends a tenth of its time there. What a publish says is the same but for the body,
@@ -22,7 +22,8 @@ _FRAME = struct.Struct(">BHI")
 _CONTENT = struct.Struct(">HHQ")
 _PUBLISH = struct.Struct(">HHH")
 _METHOD, _HEADER, _BODY, _END = 1, 2, 3, b"\xce"
-_BASIC, _BASIC_PUBLISH = 60, 40
+_ACK = struct.Struct(">HHQB")
+_BASIC, _BASIC_PUBLISH, _BASIC_ACK = 60, 40, 80
 _MANDATORY = b"\x01"
 
 
@@ -106,4 +107,10 @@ def publish_frames(
 def _method(number: int, exchange: str, routing_key: str) -> bytes:
     words = b"".join(bytes([len(raw)]) + raw for raw in (exchange.encode(), routing_key.encode()))
     payload = _PUBLISH.pack(_BASIC, _BASIC_PUBLISH, 0) + words + _MANDATORY
+    return _FRAME.pack(_METHOD, number, len(payload)) + payload + _END
+
+
+def ack_frame(number: int, tag: int, *, multiple: bool = False) -> bytes:
+    """The frame that acknowledges a delivery on channel `number`; with `multiple`, all before it too."""
+    payload = _ACK.pack(_BASIC, _BASIC_ACK, tag, multiple)
     return _FRAME.pack(_METHOD, number, len(payload)) + payload + _END

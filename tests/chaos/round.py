@@ -28,7 +28,7 @@ from tests.chaos.load import Load
 from tests.chaos.outages import Outages
 from tests.chaos.plan import Plan
 from tests.chaos.remains import Remains
-from tests.servers import RabbitServer, RedisServer
+from tests.servers import KEEPS_ALL, RabbitServer, RedisServer
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ async def play(plan: Plan, goods: Goods, folder: Path, say: Callable[[str], None
     """Play a round in `folder`, where the services' databases, logs and marks are left."""
     os.environ["DATA"] = str(folder)
     await take_stock(database_url(), goods.wares.products)
-    with RabbitServer() as rabbit, RedisServer() as redis:
+    with RabbitServer() as rabbit, RedisServer(options=KEEPS_ALL) as redis:
         settings = Settings(
             broker_url=rabbit.url, state_url=redis.url, namespace=f"chaos_{secrets.token_hex(4)}"
         )

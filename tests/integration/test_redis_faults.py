@@ -14,7 +14,7 @@ from pavane.core.calls import Release, Renew
 from pavane.errors import InfrastructureError, SettingsError, StateLost, StateUnavailable
 from pavane.ports.store import RunQuery
 from pavane.testing.conformance.store_stage import HOUR, Stage
-from tests.servers import RedisServer, free_port
+from tests.servers import KEEPS_ALL, RedisServer, free_port
 
 TIMEOUT = 2.0
 
@@ -22,7 +22,7 @@ TIMEOUT = 2.0
 @pytest.fixture
 def private() -> Iterator[RedisServer]:
     """A server that this test may kill."""
-    with RedisServer() as server:
+    with RedisServer(options=KEEPS_ALL) as server:
         yield server
 
 

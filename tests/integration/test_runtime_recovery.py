@@ -17,7 +17,7 @@ from pavane.runtime.clock import SystemClock
 from pavane.runtime.process import Process
 from tests.crash.program import LEASE, app
 from tests.crash.stage import Stage, eventually, set_up
-from tests.servers import RabbitServer, RedisServer
+from tests.servers import KEEPS_ALL, RabbitServer, RedisServer
 
 PLANS: tuple[dict[str, str], ...] = ({}, {"third": "break"}, {"second": "sleep:0.2"}, {"first": "sleep:0.1"})
 """What the runs of a stream do, in turn: most complete, every fourth is undone."""
@@ -26,7 +26,7 @@ PLANS: tuple[dict[str, str], ...] = ({}, {"third": "break"}, {"second": "sleep:0
 @asynccontextmanager
 async def scene(folder: Path) -> AsyncIterator[tuple[Stage, RabbitServer, RedisServer]]:
     """Servers that a test may kill, with a namespace whose queues would survive that."""
-    rabbit, redis = RabbitServer(), RedisServer()
+    rabbit, redis = RabbitServer(), RedisServer(options=KEEPS_ALL)
     try:
         await asyncio.gather(asyncio.to_thread(rabbit.start), asyncio.to_thread(redis.start))
         async with set_up(rabbit.url, redis.url, folder) as stage:

@@ -15,7 +15,7 @@ import pytest
 import redis.asyncio
 from pamqp.common import FieldTable
 
-from tests.servers import RabbitServer, RedisServer, ServerError, process_is_gone
+from tests.servers import KEEPS_ALL, RabbitServer, RedisServer, ServerError, process_is_gone
 
 QUORUM: FieldTable = {"x-queue-type": "quorum"}
 
@@ -69,15 +69,20 @@ async def test_rabbitmq_runs_with_our_configuration_and_answers_rabbitmqctl() ->
             server.rabbitmqctl("delete_vhost", "nowhere")
 
 
-async def test_redis_keeps_an_acknowledged_write_over_a_kill() -> None:
+async def test_redis_uses_the_deployed_configuration() -> None:
     with RedisServer() as server:
-        pid, url = server.pid, server.url
-        async with redis.asyncio.from_url(url) as client:
-            await client.set("kept", "before the kill")
+        async with redis.asyncio.from_url(server.url) as client:
             settings = await client.config_get("append*", "maxmemory-policy")
         assert settings["appendonly"] == "yes"
         assert settings["appendfsync"] == "everysec"
         assert settings["maxmemory-policy"] == "noeviction"
+
+
+async def test_redis_keeps_an_acknowledged_write_over_a_kill() -> None:
+    with RedisServer(options=KEEPS_ALL) as server:
+        pid, url = server.pid, server.url
+        async with redis.asyncio.from_url(url) as client:
+            await client.set("kept", "before the kill")
         server.kill()
         assert process_is_gone(pid)
         server.start()

@@ -16,9 +16,10 @@ import os
 
 from tests.servers.process import ServerError, free_port, process_is_gone
 from tests.servers.rabbitmq import RabbitServer
-from tests.servers.redis import RedisServer
+from tests.servers.redis import KEEPS_ALL, RedisServer
 
 __all__ = [
+    "KEEPS_ALL",
     "RabbitServer",
     "RedisServer",
     "ServerError",

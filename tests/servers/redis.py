@@ -7,6 +7,10 @@ from collections.abc import Mapping
 
 from tests.servers.process import DEPLOY, HOST, PrivateServer, ServerError, answers, free_port
 
+KEEPS_ALL = {"appendfsync": "always"}
+"""Options for a server that is killed while it must lose nothing. With `everysec` Redis answers before it writes
+while an fsync is under way (aof.c, up to two seconds): a kill then takes back what it has acknowledged."""
+
 
 class RedisServer(PrivateServer):
     """A Redis with `deploy/redis/redis.conf`: append-only file, fsync every second, nothing evicted.

@@ -1,4 +1,4 @@
-"""Commands on their way: those of one turn of the event loop go out together, and many batches may be away.
+"""Commands on their way: those of one turn of the event loop go out together, under load those of a millisecond.
 
 A command belongs to the pipeline, not to its caller: whoever is cancelled leaves its reply to be read and
 thrown away, so that no reply ever reaches another caller. After anything that could leave replies behind, the
@@ -24,6 +24,10 @@ Reply = Any
 
 BATCH = 256
 """Commands that go out together at most, so that one batch does not keep the others waiting."""
+
+GATHER_FOR = 0.001
+"""Seconds that commands wait for others if a batch has just gone out. A chain of steps took a tenth less of the
+processor, here and in Redis; a command that comes alone does not wait."""
 
 LOST = (RedisError, OSError, asyncio.IncompleteReadError)
 """What a connection raises when it is gone. `TimeoutError` is an `OSError`."""
@@ -67,6 +71,7 @@ class Wire:
         self._waiting: deque[tuple[bytes, asyncio.Future[Reply], float]] = deque()
         self._away: set[asyncio.Task[None]] = set()
         self._scheduled = False
+        self._flushed_at = 0.0
         self._closed = False
 
     def send(self, packed: bytes) -> asyncio.Future[Reply]:
@@ -81,10 +86,15 @@ class Wire:
         if self._closed:
             future.set_exception(StateUnavailable("the connection to Redis is closed"))
             return future
-        self._waiting.append((packed, future, loop.time() + self._timeout))
+        now = loop.time()
+        self._waiting.append((packed, future, now + self._timeout))
         if not self._scheduled:
             self._scheduled = True
-            loop.call_soon(self._flush)
+            soon = self._flushed_at + GATHER_FOR - now
+            if soon > 0:
+                loop.call_later(soon, self._flush)
+            else:
+                loop.call_soon(self._flush)
         return future
 
     async def close(self) -> None:
@@ -111,6 +121,7 @@ class Wire:
                 self._spare -= 1
                 connection = self._connect()
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            self._flushed_at = asyncio.get_running_loop().time()
             task = asyncio.create_task(self._carry(connection, batch))
             self._away.add(task)
             task.add_done_callback(self._away.discard)

@@ -127,7 +127,6 @@ class Ledger:
                 lease=AHEAD - NOW,
                 alone=False,
                 ended=(ended,) if ended else (),
-                max_attempts=MAX_ATTEMPTS,
                 compensation=found.undo,
                 verdict=verdict(found, kind) if with_verdict else None,
             )

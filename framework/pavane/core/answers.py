@@ -94,7 +94,6 @@ class Stale:
     publish: Literal["", "retry", "letter"]
     generation: int
     delay: int = 0
-    letter: Letter | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,7 +76,7 @@ class Begin(Call):
         ended: tokens of this job whose holders live and have let go.
         contract: of the workflow that the event starts, by the receiver's own definitions.
         digest: of the starting event's payload.
-        max_attempts, step_timeout: recorded failures allowed; time for all attempts (0: none).
+        step_timeout: time for all attempts together (0: none).
         verdict: given when the same call answered *exhausted* before.
     """
 
@@ -95,7 +95,6 @@ class Begin(Call):
     run_id: str = ""
     contract: Contract | None = None
     digest: str = ""
-    max_attempts: int = 5
     step_timeout: int = 0
     compensation: UndoSpec | None = None
     verdict: Verdict | None = None

@@ -89,7 +89,6 @@ class Subject:
             run_id=self.run_id,
             contract=crew.catalog.contract(self.starts) if self.starts else None,
             digest=identity.digest(self.envelope.event.payload) if self.starts else "",
-            max_attempts=self.retry.max_attempts,
             step_timeout=self.step_timeout,
             compensation=UndoSpec(uncertain=undo.uncertain, admits=undo.admits) if undo else None,
             verdict=verdict,

@@ -16,7 +16,7 @@ from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 
 from pavane.adapters.rabbitmq.border import border
-from pavane.adapters.rabbitmq.frames import ack_frame
+from pavane.adapters.rabbitmq.frames import ack_frame, beneath
 from pavane.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Acks:
     """Sends the acknowledgements of `channel`. One that comes too late is forgotten: a redelivery follows."""
 
     def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+        self._channel = beneath(channel)
         self._ledger = Ledger()
         self._scheduled = False
         self._sending: asyncio.Task[None] | None = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from functools import lru_cache
+from typing import Protocol, cast
 
 from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
@@ -27,8 +28,28 @@ _BASIC, _BASIC_PUBLISH, _BASIC_ACK = 60, 40, 80
 _MANDATORY = b"\x01"
 
 
+class Beneath(Protocol):
+    """What is used here of `aiormq.channel.Channel`, whose own types leave it open."""
+
+    number: int
+    max_content_size: int
+    delivery_tag: int
+    confirmations: dict[int, asyncio.Future[object]]
+    message_id_delivery_tag: dict[str, int]
+    write_queue: asyncio.Queue[ChannelFrame]
+
+    @property
+    def is_closed(self) -> bool: ...
+
+    def create_future(self) -> asyncio.Future[object]: ...
+
+
+def beneath(channel: Channel) -> Beneath:
+    return cast("Beneath", channel)
+
+
 async def post(
-    channel: Channel,
+    channel: Beneath,
     turn: asyncio.Lock,
     body: bytes,
     properties: Properties,
@@ -56,7 +77,7 @@ async def post(
     return confirm
 
 
-async def _post_in_turn(channel: Channel, frame: ChannelFrame, message_id: str) -> asyncio.Future[object]:
+async def _post_in_turn(channel: Beneath, frame: ChannelFrame, message_id: str) -> asyncio.Future[object]:
     confirm = _expect(channel, message_id)
     try:
         await channel.write_queue.put(frame)
@@ -70,18 +91,18 @@ async def _post_in_turn(channel: Channel, frame: ChannelFrame, message_id: str) 
     return confirm
 
 
-def _expect(channel: Channel, message_id: str) -> asyncio.Future[object]:
+def _expect(channel: Beneath, message_id: str) -> asyncio.Future[object]:
     """Take the next number, and expect its confirm."""
     if channel.is_closed:
         raise ChannelInvalidStateError("the channel is closed")
     channel.delivery_tag += 1
-    confirm: asyncio.Future[object] = channel.create_future()
+    confirm = channel.create_future()
     channel.confirmations[channel.delivery_tag] = confirm
     channel.message_id_delivery_tag[message_id] = channel.delivery_tag
     return confirm
 
 
-def forget(channel: Channel, message_id: str) -> None:
+def forget(channel: Beneath, message_id: str) -> None:
     """A publish is settled: a return can no longer mean it."""
     channel.message_id_delivery_tag.pop(message_id, None)
 

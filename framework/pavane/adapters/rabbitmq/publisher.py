@@ -13,7 +13,7 @@ from aiormq.exceptions import ChannelNotFoundEntity, DeliveryError, PublishError
 from pavane.adapters.rabbitmq.border import border
 from pavane.adapters.rabbitmq.connection import Link
 from pavane.adapters.rabbitmq.encode import MAX_HEADERS, MAX_HEADERS_OF_COPIES, Properties
-from pavane.adapters.rabbitmq.frames import forget, post
+from pavane.adapters.rabbitmq.frames import beneath, forget, post
 from pavane.adapters.rabbitmq.topology import delay_route
 from pavane.core.topology import Names
 from pavane.errors import BrokerUnavailable, Overloaded, TooLarge
@@ -88,7 +88,7 @@ class Publisher:
         exchange, key = self._route(to)
         await self._link.ready()
         lane = self._lanes[type(to)]
-        channel = await lane.channel()
+        channel = beneath(await lane.channel())
         try:
             with border("publishing"):
                 try:

@@ -7,6 +7,7 @@ refused as a whole when memory is full, because Lua does not roll back.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,10 @@ FOLDER = Path(__file__).parent / "scripts"
 _RECORD = ("clock", "lists", "call", "record", "outbox", "ending", "agenda", "keep")
 _LEASE = (*_RECORD, "leasing", "compensation")
 _ALL = (*_LEASE, "letters")
+
+RARELY_USED = frozenset({"outbox", "ending", "leasing", "compensation", "letters", "run", "review"})
+"""Fragments whose functions are made when the first of them is called. Making all functions of all fragments was a
+third of what a call of a script cost."""
 
 FRAGMENTS: Mapping[str, tuple[str, ...]] = {
     "start": (*_RECORD, "run"),
@@ -64,9 +69,23 @@ def script(name: str, replaced: Mapping[str, str]) -> Script:
     """One script: its first line says what Redis may expect of it."""
     parts = [shebang(name)]
     for fragment in (*FRAGMENTS[name], name):
-        parts.append(replaced.get(fragment) or (FOLDER / f"{fragment}.lua").read_text(encoding="utf-8"))
+        text = replaced.get(fragment) or (FOLDER / f"{fragment}.lua").read_text(encoding="utf-8")
+        parts.append(made_when_called(text) if fragment in RARELY_USED else text)
     body = "\n".join(parts).encode()
     return Script(name, body, hashlib.sha1(body, usedforsecurity=False).hexdigest().encode())
+
+
+def made_when_called(text: str) -> str:
+    """A fragment (`local Name = {}`, then its functions) whose functions are not made before one is called."""
+    comment, declared, functions = re.split(r"^(local \w+ = {})$", text, maxsplit=1, flags=re.MULTILINE)
+    table = declared.split()[1]
+    return f"""{comment}{declared}
+setmetatable({table}, {{ __index = function(self, name)
+setmetatable(self, nil)
+{functions}
+return rawget(self, name)
+end }})
+"""
 
 
 def shebang(name: str) -> str:

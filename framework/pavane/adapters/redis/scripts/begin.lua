@@ -158,7 +158,7 @@ local function begin_granted(record, row, work, at)
   Record.remember(record, step and 'step_started' or 'undo_started', at, {
     row = row, attempt = work.grants, cause = row.event,
   })
-  if not row.closing then Ending.unstall(record, 'idle', at) end
+  if not row.closing and #head.stalled > 0 then Ending.unstall(record, 'idle', at) end
   head.updated_at = at
   if head.idle_after and not Record.terminal(record) and head.idle_at == 0 then
     head.idle_at = at + head.idle_after

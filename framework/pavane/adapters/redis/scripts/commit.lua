@@ -81,8 +81,10 @@ return Keep.transition(function(record, at)
   write_events(record, row, at)
   write_timers(record, row, at)
   local was_running = head.phase == 'running'
-  for _, event in ipairs(CALL.events or {}) do
-    if Letters.end_by_event(record, event.id, at, row) then break end
+  local contract = CALL.events and Record.is_run(record) and Record.fixed(record).contract
+  for _, event in ipairs(contract and CALL.events or {}) do
+    local ends = Lists.contains(contract.completes, event.name) or Lists.contains(contract.fails, event.name)
+    if ends and Letters.end_by_event(record, event.id, at, row) then break end
   end
   head.updated_at = at
   local ended = was_running and head.phase ~= 'running' and head.phase or ''

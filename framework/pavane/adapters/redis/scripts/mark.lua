@@ -11,7 +11,7 @@ end
 local function mark_returned(record, id, at)
   local back = Record.waiting_of(record, 'o' .. id)
   if not back or back.kind ~= 'event' then return end
-  Outbox.put_off(record, back, at, LONGEST_RETURN)
+  Outbox.put_off(record, back, at, Outbox.LONGEST_RETURN)
   Ending.stall(record, 'unroutable:' .. Record.event_of(record, id).name, at)
 end
 

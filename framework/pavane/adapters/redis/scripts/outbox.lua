@@ -4,7 +4,7 @@ local Outbox = {}
 
 local FIRST_TRY = 3000
 local LONGEST_TRY = 60000
-local LONGEST_RETURN = 3600000
+Outbox.LONGEST_RETURN = 3600000
 
 -- Queue an event that the record keeps already.
 function Outbox.put_row(record, row, at)

@@ -143,12 +143,12 @@ def test_runs_are_listed_shown_and_watched(pavane: Pavane) -> None:
     assert [line["seq"] for line in history["items"]] == [1, 2, 3]
     assert history["items"][0].keys() == HistoryEntry.model_fields.keys()
     rest = pavane.json("runs", "history", run, "--cursor", history["cursor"])
-    assert rest["items"][-1]["kind"] == "compensated"
+    kinds = [line["kind"] for line in [*history["items"], *rest["items"]]]
+    # Marks come after the ending: that nobody subscribes to the last event is noted a little later.
+    assert kinds[kinds.index("compensated") + 1 :] in ([], ["unrouted"])
     watched = pavane("runs", "watch", run, "--json")
     assert watched.code == 1
-    assert [line["kind"] for line in watched.lines[:-1]] == [
-        line["kind"] for line in [*history["items"], *rest["items"]]
-    ]
+    assert [line["kind"] for line in watched.lines[:-1]] == kinds[: kinds.index("compensated") + 1]
     assert watched.lines[-1]["run"]["status"] == "compensated"
 
 

@@ -78,7 +78,12 @@ async def test_the_second_time_it_is_a_dead_letter_that_can_be_redriven(stage: S
     assert (letter.run, letter.worker, letter.reason) == ("chain:k", "line.first", "delivery_limit")
     assert "probably innocent" in (letter.error or "")
     assert (await stage.client.run("chain:k").status()).status == "stalled"
-    assert await stage.ready_in(stage.dead_letter_queue("line.first")) == 1
+
+    async def queued() -> int:
+        return await stage.ready_in(stage.dead_letter_queue("line.first"))
+
+    await eventually("its message, which a quorum queue counts late", queued)
+    assert await queued() == 1
     assert (await stage.client.dead_letters.redrive(letter.id)).done == 1
     async with stage.process():
         assert (await stage.ending("k")).status == "completed"

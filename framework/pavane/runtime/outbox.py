@@ -18,7 +18,7 @@ from pavane.runtime.subscriptions import Subscriptions
 
 GATHER_FOR = 0.01
 """Seconds that marks may wait for others where a call costs a round trip. They may be late: the relay looks at
-what is unmarked after 3 s. Together they cost a third."""
+what is unmarked after 3 s. Together they cost one call for each shard instead of one for each event."""
 
 log = logging.getLogger("pavane")
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from pavane.core.answers import Reviewed
 from pavane.core.compensation import fail_run, start_chain_when_clear
 from pavane.core.ending import stall
+from pavane.core.joining import is_waited_for
 from pavane.core.leasing import counts_for_undo, lose_lease
 from pavane.core.letters import end_by_event
 from pavane.core.outbox import publications, put_event, put_off
+from pavane.core.pausing import release_held
 from pavane.core.record import Record
 
 LOOSE_RETENTION = 7 * 86_400_000
@@ -23,32 +25,38 @@ def due_at(record: Record) -> int:
     head = record.head
     times = [row.next_try for row in record.outbox.values()]
     times += [timer.at for timer in record.timers.values()]
-    times += [head.deadline_at, head.void_at, head.idle_at if not head.terminal else 0, expires_at(record)]
+    times += [head.deadline_at, head.void_at, head.release_at, expires_at(record)]
+    times.append(head.idle_at if not head.terminal else 0)
     return min((time for time in times if time > 0), default=0)
 
 
 def expires_at(record: Record) -> int:
     """When the record may be forgotten; 0: not yet foreseeable. It lives at least as long as its letters."""
     head = record.head
-    if head.letters > 0 or record.outbox or record.timers or (head.is_run and not head.terminal):
+    owed = head.letters > 0 or record.outbox or record.timers or record.held
+    if owed or (head.is_run and not head.terminal):
         return 0
     last = max(head.updated_at, head.ended_at, head.lease_max, head.retry_max)
     return last + (head.contract.retention if head.contract else LOOSE_RETENTION)
 
 
 def status_of(record: Record) -> str:
-    """The status shown: the phase if terminal, else stalled, else waiting, else the phase."""
+    """The status shown: the phase if terminal, else paused, else stalled, else waiting, else the phase."""
     head = record.head
     if head.terminal:
         return head.phase
+    if head.paused_at:
+        return "paused"
     if head.stalled:
         return "stalled"
-    at_work = head.leases + head.other_leases > 0 or bool(record.outbox) or head.retrying > 0
-    return "waiting" if record.timers and not at_work else head.phase
+    leased = head.leases + head.other_leases > 0
+    at_work = leased or head.retrying > 0 or bool(record.outbox) or bool(record.held)
+    waits = bool(record.timers) or is_waited_for(record)
+    return "waiting" if waits and not at_work else head.phase
 
 
 def review(record: Record, now: int, subscribed: tuple[str, ...]) -> tuple[Record | None, Reviewed]:
-    """Do what is due: publish, fire timers, pass the deadline, void leases, mark idleness, forget.
+    """Do what is due: publish, release held jobs, fire timers, pass the deadline, void leases, mark idleness, forget.
 
     `None` for the record means that its retention is over and it is gone.
     """
@@ -59,6 +67,8 @@ def review(record: Record, now: int, subscribed: tuple[str, ...]) -> tuple[Recor
     due = sorted(row.id for row in draft.outbox.values() if row.next_try <= now)
     for row_id in due:
         put_off(draft, draft.outbox[row_id], now)
+    if 0 < draft.head.release_at <= now:
+        release_held(draft, now)
     fire_timers(draft, now, subscribed)
     pass_deadline(draft, now, subscribed)
     void_leases(draft, now, subscribed)
@@ -69,7 +79,7 @@ def review(record: Record, now: int, subscribed: tuple[str, ...]) -> tuple[Recor
 def fire_timers(record: Record, now: int, subscribed: tuple[str, ...]) -> None:
     """Turn each due timer into an outbox row, earliest first. The event's id was fixed when it was set.
 
-    An ending event ends the run now, as if a step had emitted it.
+    The step that set it has emitted it now; an ending event ends the run, as if that step had committed it.
     """
     due = sorted((timer.at, timer.key) for timer in record.timers.values() if timer.at <= now)
     for _, key in due:
@@ -77,6 +87,9 @@ def fire_timers(record: Record, now: int, subscribed: tuple[str, ...]) -> None:
         if timer is None:  # the timer before it ended the run
             break
         put_event(record, timer.event, now, by=timer.set_by)
+        setter = record.edit(timer.set_by)
+        if setter is not None:
+            setter.emitted.append(timer.event.id)
         record.remember("timer_fired", now, event=timer.event.name, cause=timer.event.causation, key=key)
         record.head.updated_at = now
         end_by_event(record, timer.event.id, now, subscribed, row=None)
@@ -123,7 +136,8 @@ def mark_idle(record: Record, now: int, subscribed: tuple[str, ...]) -> None:
         head.idle_at = head.updated_at + head.contract.idle_after
         return
     leased = head.leases + head.other_leases > 0 and head.lease_max > now
-    if leased or record.outbox or record.timers or head.retry_max > now:
+    waits = head.paused_at > 0 or bool(record.held or record.timers) or is_waited_for(record)
+    if leased or waits or record.outbox or head.retry_max > now:
         head.idle_at = now + head.contract.idle_after
         return
     head.idle_at = 0

@@ -10,13 +10,14 @@ from pavane.core.record import EventRow, Letter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """An outbox row to publish now: an event to its subscribers, or the wake-up of an undo.
+    """An outbox row to publish now: an event to its subscribers, a job to its worker, or the wake-up of an undo.
 
-    `event` is the event, or for an undo the event that its step had received.
+    `event` is the event, or for an undo the event that its step had received. A job goes to the queue of
+    `worker` alone, as its event with this `generation`.
     """
 
     row: str
-    kind: Literal["event", "undo"]
+    kind: Literal["event", "job", "undo"]
     record: str
     event: EventRow
     worker: str = ""
@@ -29,7 +30,8 @@ class Granted:
     """The lease is yours.
 
     An undo also gets its step's `event`, the committed `result` (or `None`), whether the step's outcome is
-    `unknown` because it never committed, and the `reason` why the run ends.
+    `unknown` because its handler never committed, and the `reason` why the run ends. `joined` are the events of
+    a join, in the order of the handler's arguments, for the step and for its undo.
     """
 
     token: int
@@ -42,6 +44,7 @@ class Granted:
     data: tuple[tuple[str, bytes], ...] = ()
     event: EventRow | None = None
     result: EventRow | None = None
+    joined: tuple[EventRow, ...] = ()
     unknown: bool = False
     reason: str = ""
 
@@ -81,6 +84,30 @@ class NotYet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """The run is paused since then: hold the delivery."""
+
+    since: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The delivery is kept with the run, and can be acknowledged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotPaused:
+    """The pause is over: begin again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The run is as it was asked to be, by this call or before. `rows` wait to be published."""
+
+    rows: tuple[Publication, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """The job will not run: its run is over, or the call is not allowed. `reason` is a code."""
 
@@ -116,7 +143,7 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """The run is failing: the attempt's end is noted, nothing else follows from it."""
+    """Noted, and nothing is to run: the end of an attempt in a failing run, or an arrival at a join."""
 
     rows: tuple[Publication, ...] = ()
 
@@ -212,11 +239,24 @@ class Reviewed:
 
 
 BeginAnswer = (
-    Granted | Committed | Leased | NotYet | Refused | Stale | Dead | UnknownRun | Isolate | Exhausted
+    Granted
+    | Committed
+    | Leased
+    | NotYet
+    | Refused
+    | Paused
+    | Recorded
+    | Stale
+    | Dead
+    | UnknownRun
+    | Isolate
+    | Exhausted
 )
 CommitAnswer = Committed | Late | Fenced
 FailAnswer = Retrying | Dead | Recorded | Exhausted | Fenced
 ReleaseAnswer = Released | Recorded | Fenced
 RenewAnswer = Renewed | Fenced
 EmitAnswer = Emitted | Refused | UnknownRun
+HoldAnswer = Held | NotPaused | UnknownRun
+ActionAnswer = Done | Refused | UnknownRun
 RejectAnswer = Dead | Committed | PutBack | UnknownRun | Stale

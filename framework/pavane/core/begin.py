@@ -16,12 +16,17 @@ from pavane.core.answers import (
     Isolate,
     Leased,
     NotYet,
+    Paused,
+    Publication,
+    Recorded,
     Refused,
     Stale,
     UnknownRun,
 )
 from pavane.core.calls import Begin
 from pavane.core.ending import unstall
+from pavane.core.identity import step_id
+from pavane.core.joining import arrive, is_arrival, joined_events, why_not_joined
 from pavane.core.leasing import crashes, grant, lose_lease, report_ended
 from pavane.core.letters import die, letter_of
 from pavane.core.outbox import pending_of, publications
@@ -30,6 +35,9 @@ from pavane.core.run import new_run
 
 CRASHES_BEFORE_ISOLATION = 2
 CRASHES_BEFORE_DEATH = 3
+
+NO_JOB = ("second_start", "not_in_run", "join_open")
+"""Refusals of what is no job of this record, or none yet: a row would refuse the job itself when it comes."""
 
 
 def begin(record: Record | None, call: Begin, now: int) -> tuple[Record | None, BeginAnswer]:
@@ -51,6 +59,13 @@ def begin(record: Record | None, call: Begin, now: int) -> tuple[Record | None, 
     refusal = why_refused(draft, row, call)
     if refusal:
         return refuse(draft, row, call, refusal, now), Refused(reason=refusal)
+    if draft.head.paused_at:
+        return unchanged, Paused(since=draft.head.paused_at)
+    if call.join is not None and is_arrival(call):
+        changed = arrive(draft, row, call, call.join, now)
+        if changed:
+            move_on(draft, now)
+        return (draft if changed else record), Recorded(rows=pending_of_join(draft, call))
     if row is None or work is None:
         row = new_row(draft, call, now)
         work = row.work
@@ -115,9 +130,11 @@ def why_refused(record: Record, row: StepRow | None, call: Begin) -> str:
     """Why the run does not take this job (a code), or an empty string."""
     head = record.head
     if not head.is_run:
-        return ""
+        return "not_in_run" if call.join is not None else ""
     if call.contract is not None and call.event is not None and call.event.id != head.start_event:
         return "second_start"
+    if call.join is not None and call.kind == "step":
+        return why_not_joined(record, call)
     if call.kind == "undo":
         return "" if head.phase == "compensating" else f"run_{head.phase}"
     if head.phase in ("running", "completed"):
@@ -145,8 +162,8 @@ def is_closing(record: Record, row: StepRow | None, call: Begin) -> bool:
 
 
 def refuse(record: Record, row: StepRow | None, call: Begin, reason: str, now: int) -> Record:
-    """Note that a job came too late. Its row, if it has one, is refused for good; a second start has none."""
-    if call.kind == "undo" or reason == "second_start":
+    """Note that a job came too late. Its row, if it has one, is refused for good; what is no job has none."""
+    if call.kind == "undo" or reason in NO_JOB:
         if call.kind == "step":
             record.remember(
                 "step_refused",
@@ -228,7 +245,6 @@ def begin_granted(
 
     A closing step moves nothing on: were it to take the mark off, telling people that a run is idle would end it.
     """
-    head = record.head
     grant(record, row, work, call.kind, now, begin_id=call.begin_id, lease=call.lease, host=call.host)
     row.state = "running" if call.kind == "step" else "undoing"
     record.remember(
@@ -240,10 +256,28 @@ def begin_granted(
     )
     if not row.closing:
         unstall(record, "idle", now)
+    watch_idle(record, now)
+    return record, granted(record, row, work, call, now)
+
+
+def move_on(record: Record, now: int) -> None:
+    """What an arrival does to the idle mark: the same as a grant."""
+    unstall(record, "idle", now)
+    watch_idle(record, now)
+
+
+def watch_idle(record: Record, now: int) -> None:
+    """The run has changed; it is looked at again when it may have become idle."""
+    head = record.head
     head.updated_at = now
     if head.contract is not None and not head.terminal and not head.idle_at:
         head.idle_at = now + head.contract.idle_after
-    return record, granted(record, row, work, call, now)
+
+
+def pending_of_join(record: Record, call: Begin) -> tuple[Publication, ...]:
+    """The join's job, if an arrival has written it and nobody has marked it."""
+    join = record.joins.get(call.worker)
+    return publications(record, [f"job/0/{step_id(call.worker, join.event)}"]) if join else ()
 
 
 def granted(record: Record, row: StepRow, work: Work, call: Begin, now: int) -> Granted:
@@ -258,7 +292,8 @@ def granted(record: Record, row: StepRow, work: Work, call: Begin, now: int) -> 
         now=now,
         data=tuple(sorted(record.data.items())),
         event=record.events[row.event] if undo else None,
-        result=record.events[row.result] if undo and row.result else None,
-        unknown=undo and not row.committed,
+        result=record.events[row.result] if undo and row.result and row.known else None,
+        joined=joined_events(record, row),
+        unknown=undo and not row.known,
         reason=record.head.reason if undo else "",
     )

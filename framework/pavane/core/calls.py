@@ -60,6 +60,20 @@ class Emit(Call):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JoinSpec:
+    """What a worker with `on_all` waits for.
+
+    Attributes:
+        event: the join's own event, made from this delivery: its id is `identity.joined_id`, its name
+            `record.JOINED`, its payload empty. The delivery that completes the join has its own kept.
+        names: of the events to join, in the order of the handler's arguments.
+    """
+
+    event: EventRow
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Begin(Call):
     """Ask for the lease of a job that was delivered.
 
@@ -69,6 +83,8 @@ class Begin(Call):
         event: the event delivered; `None` for an undo, whose arguments come from the record.
         cause: the step that emitted the event, as its headers claim.
         framework: the event is one of pavane's own about a run; its steps are closing from the start.
+            A join's own event is none.
+        join: of a worker with `on_all`: a delivery of any event but the join's own only arrives.
         generation: of the delivery.
         begin_id: of this delivery; a resent call is answered as the first.
         lease: how long it is granted for.
@@ -97,6 +113,7 @@ class Begin(Call):
     digest: str = ""
     step_timeout: int = 0
     compensation: UndoSpec | None = None
+    join: JoinSpec | None = None
     verdict: Verdict | None = None
 
 
@@ -241,5 +258,76 @@ class Discard(Call):
     kind: JobKind
     generation: int
     then: Literal["", "compensate", "leave"] = ""
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel(Call):
+    """Fail a run because somebody wants it to end. `request` names this request: a resent one is told apart.
+
+    `undo=False`: what was done stays; the last line of the history lists it.
+    """
+
+    request: str
+    undo: bool = True
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compensate(Call):
+    """Fail a run because an operator gives it up. `request` as in `Cancel`."""
+
+    request: str
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause(Call):
+    """Let no further job of a run begin; what runs, finishes."""
+
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold(Call):
+    """Keep a delivery with its paused run. `event` is `None` for an undo."""
+
+    step: str
+    worker: str
+    kind: JobKind = "step"
+    event: EventRow | None = None
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume(Call):
+    """Let jobs begin again, the held ones first to come."""
+
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skip(Call):
+    """Commit an operator's event instead of a step that cannot go on.
+
+    `event` is validated against the worker's declaration by the caller. Its id follows from the step, its name
+    and its payload (`identity.skipped_id`), so that the same skip is the same event.
+    """
+
+    step: str
+    event: EventRow
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveDeadline(Call):
+    """Give a running run another deadline, or one at all. `at` is in milliseconds since the epoch."""
+
+    at: int
     by: str = ""
     reason: str = ""

@@ -5,22 +5,43 @@ The phase never moves back and the first ending wins; marks come and go beside i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pavane.core.outbox import report
+from pavane.core.pausing import end_pause
 from pavane.core.record import Record
 
 Ending = Literal["completed", "failed", "compensated", "cancelled"]
 
+LEFT_LISTED = 100
+"""Steps that the last line of a run names which was cancelled without undo."""
 
-def finish(record: Record, ending: Ending, now: int, subscribed: tuple[str, ...], *, cause: str = "") -> None:
-    """Enter a terminal phase. Timers and the deadline go in the same call; no mark outlives the run."""
+
+def finish(
+    record: Record,
+    ending: Ending,
+    now: int,
+    subscribed: tuple[str, ...],
+    *,
+    cause: str = "",
+    left: Sequence[str] | None = None,
+) -> None:
+    """Enter a terminal phase. Timers and the deadline go in the same call; no mark outlives the run.
+
+    `left`: the steps that would have been undone, if the run was to be left as it is.
+    """
     head = record.head
+    end_pause(record, now, reason=ending)
     head.phase = ending
     head.ended_at = now
     head.chain = ""
     leave_running(record)
-    record.remember(ending, now, cause=cause, reason=head.reason)
+    if left is None:
+        record.remember(ending, now, cause=cause, reason=head.reason)
+    else:
+        named = " ".join(left[:LEFT_LISTED])
+        record.remember(ending, now, reason=head.reason, left=named, left_count=str(len(left)))
     report(record, "pavane.run_ended", now, subscribed, status=ending, reason=head.reason)
 
 

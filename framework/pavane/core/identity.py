@@ -39,6 +39,16 @@ def emitted_id(record: str, step: str, ordinal: int, kind: str = "event") -> str
     return derived(f"{record}/{step}/{kind}/{ordinal}")
 
 
+def joined_id(record: str, worker: str) -> str:
+    """The id of a join's own event: a worker with `on_all` runs once in a run."""
+    return derived(f"{record}/{worker}/joined")
+
+
+def skipped_id(record: str, step: str, name: str, payload: bytes) -> str:
+    """The id of the event that an operator commits instead of a step: another event has another id."""
+    return derived(f"{record}/{step}/skipped/{name}/{digest(payload)}")
+
+
 def idempotency_key(record: str, step: str, kind: str) -> str:
     """What handlers pass on to the outside: the same for all attempts and redrives; the undo has its own."""
     return derived(f"{record}/{step}/{kind}/key")

@@ -24,7 +24,8 @@ from pavane.core.compensation import fail_run, start_chain_when_clear
 from pavane.core.ending import finish, stall, unstall
 from pavane.core.leasing import lose_lease
 from pavane.core.outbox import LONGEST_RETURN, pending_of, publications, put_event, put_off, report
-from pavane.core.record import Head, JobKind, Letter, Record, StepRow, Work
+from pavane.core.pausing import end_pause
+from pavane.core.record import JOINED, Head, JobKind, Letter, Record, StepRow, Work
 
 FRAMEWORK = "pavane."
 
@@ -107,9 +108,9 @@ def announce(
     now: int,
     subscribed: tuple[str, ...],
 ) -> None:
-    """Report the letter, unless the job's own event is one of pavane's: that would never end."""
+    """Report the letter, unless the job's own event is one of pavane's: that would never end. A join's is none."""
     event = record.events.get(row.event)
-    if event is not None and event.name.startswith(FRAMEWORK):
+    if event is not None and event.name.startswith(FRAMEWORK) and event.name != JOINED:
         return
     if kind == "undo":
         report(
@@ -288,6 +289,7 @@ def discard(record: Record | None, call: Discard, now: int) -> tuple[Record | No
     if waits and call.then == "leave":
         stall(draft, f"discarded:{row.step}", now, call.subscribed)
     elif waits:
+        end_pause(draft, now, by=call.by, reason="step_dead")
         fail_run(draft, "step_dead", now, call.subscribed, by=call.by, cause=row.event, row=row.step)
     draft.head.updated_at = now
     return draft, Discarded(outcome="done", rows=publications(draft, draft.fresh))

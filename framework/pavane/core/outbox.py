@@ -27,6 +27,21 @@ def put_event(record: Record, event: EventRow, now: int, *, by: str = "") -> Non
     record.fresh.append(event.id)
 
 
+def put_job(record: Record, worker: str, step: str, event: str, now: int, *, generation: int = 0) -> None:
+    """Have one job delivered to its worker alone: a held one, or a join's. Its event is known to the record."""
+    row = OutboxRow(
+        id=f"job/{generation}/{step}",
+        kind="job",
+        worker=worker,
+        step=step,
+        event=event,
+        generation=generation,
+        next_try=now + FIRST_TRY,
+    )
+    record.outbox[row.id] = row
+    record.fresh.append(row.id)
+
+
 def put_undo(record: Record, step: str, generation: int, now: int, *, by: str = "") -> None:
     """Have the undo of a step woken up."""
     row = OutboxRow(
@@ -50,6 +65,16 @@ def publications(record: Record, rows: Iterable[str]) -> tuple[Publication, ...]
 def publication(record: Record, row: OutboxRow) -> Publication:
     if row.kind == "event":
         return Publication(row=row.id, kind="event", record=record.head.key, event=record.events[row.id])
+    if row.kind == "job":
+        return Publication(
+            row=row.id,
+            kind="job",
+            record=record.head.key,
+            event=record.events[row.event],
+            worker=row.worker,
+            step=row.step,
+            generation=row.generation,
+        )
     step = record.steps[row.step]
     return Publication(
         row=row.id,

@@ -14,8 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Phase = Literal["running", "compensating", "completed", "failed", "compensated", "cancelled"]
-StepState = Literal["running", "retrying", "committed", "dead", "refused", "undoing", "undone", "undo_stuck"]
+StepState = Literal[
+    "running", "retrying", "committed", "dead", "skipped", "refused", "undoing", "undone", "undo_stuck"
+]
 JobKind = Literal["step", "undo"]
+
+JOINED = "pavane.joined"
+"""Name of the event with which a join's job is delivered; its handler gets the events that were joined."""
 
 ATTEMPTS_KEPT = 100
 """Attempts that a row remembers; a step snoozed ten thousand times shows its last hundred."""
@@ -23,11 +28,15 @@ ATTEMPTS_KEPT = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """What a workflow promised when its run began; commits are judged by it for the run's whole life."""
+    """What a workflow promised when its run began; commits are judged by it for the run's whole life.
+
+    `undo`: one undo after the other, or all at the same time that no causal link forbids (`core.branches`).
+    """
 
     workflow: str
     completes: tuple[str, ...]
     fails: tuple[str, ...]
+    undo: Literal["sequential", "parallel"] = "sequential"
     deadline: int = 0
     retention: int = 30 * 86_400_000
     idle_after: int = 3_600_000
@@ -108,7 +117,14 @@ class Work:
 
 @dataclass(slots=True, kw_only=True)
 class StepRow:
-    """One job of the record: an event at a worker."""
+    """One job of the record: an event at a worker.
+
+    Attributes:
+        order: the number of its commit, or of the skip that stands for it; 0: neither happened.
+        skipped: an operator's event was committed instead of its own, so what its attempts did is unknown.
+        holds_up: of a parallel chain: the steps that it was caused by, whose undo waits for this one's.
+        awaits: of a parallel chain: how many undos of steps that it caused are still to be done.
+    """
 
     step: str
     worker: str
@@ -117,6 +133,7 @@ class StepRow:
     closing: bool = False
     late: bool = False
     failed_run: bool = False
+    skipped: bool = False
     first_token: int = 0
     order: int = 0
     result: str = ""
@@ -130,12 +147,19 @@ class StepRow:
     redrives: int = 0
     redrive_pass: str = ""
     compensation: UndoSpec | None = None
+    holds_up: list[str] = field(default_factory=list[str])
+    awaits: int = 0
     work: Work = field(default_factory=Work)
     undo: Work | None = None
 
     @property
     def committed(self) -> bool:
         return self.order > 0
+
+    @property
+    def known(self) -> bool:
+        """Whether the step's own handler has said what it did: it committed, and nobody did so in its place."""
+        return self.committed and not self.skipped
 
     def of(self, kind: JobKind) -> Work | None:
         """The step's own work, or its undo's (`None` if no undo was ever due)."""
@@ -145,6 +169,7 @@ class StepRow:
         return replace(
             self,
             emitted=list(self.emitted),
+            holds_up=list(self.holds_up),
             work=self.work.fork(),
             undo=self.undo.fork() if self.undo else None,
         )
@@ -152,15 +177,19 @@ class StepRow:
 
 @dataclass(slots=True, kw_only=True)
 class OutboxRow:
-    """Something that must be published and has not been marked yet: an event, or the wake-up of an undo.
+    """Something that must be published and has not been marked yet.
 
-    `by` is the step whose call wrote it (empty: none), `step` and `generation` say which undo to wake.
+    An event to its subscribers, a `job` to one worker's queue (a held one, or a join's), or the wake-up of an
+    undo. `by` is the step whose call wrote it (empty: none); `step` and `generation` say which job or undo, and
+    `worker` and `event` where the job goes and with what.
     """
 
     id: str
-    kind: Literal["event", "undo"]
+    kind: Literal["event", "job", "undo"]
     by: str = ""
+    worker: str = ""
     step: str = ""
+    event: str = ""
     generation: int = 0
     tries: int = 0
     next_try: int = 0
@@ -174,6 +203,41 @@ class Timer:
     at: int
     event: EventRow
     set_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldJob:
+    """A delivery that came while the run was paused. `id` is its job and generation, `order` its place in the row.
+
+    An undo's has no `event`: its arguments come from the record.
+    """
+
+    id: str
+    order: int
+    kind: JobKind
+    worker: str
+    step: str
+    event: str
+    generation: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """What has arrived for a worker with `on_all`; it runs once in a run, when one of each event is there.
+
+    Attributes:
+        event: id of the join's own event, with which its job is delivered; known to `events` once it `fired`.
+        names: of the events to join, in the order of the handler's arguments.
+        arrived: the first event of each name, as (name, id).
+    """
+
+    worker: str
+    event: str
+    names: tuple[str, ...]
+    arrived: tuple[tuple[str, str], ...] = ()
+    fired: bool = False
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +290,12 @@ class Head:
         other_leases: closing steps and undos that hold a lease.
         lease_max, retry_max: no lease of this record ends, and no retry is due, later than this.
         void_at: when leases of a failing run are looked at for holders that died.
+        cancelling: the run fails because it was cancelled; `leave`: without undoing anything.
+        asked: the last request to end the run that was not the first; a resent one adds nothing.
         chain: of a failing run: waiting for its leases to end, or undoing.
+        paused_at: since when no job begins (0: not paused), with who asked for it and why.
+        holds: numbers the held jobs.
+        release_at: when the next of them are released; 0: there is none, or the run is paused.
     """
 
     key: str
@@ -255,6 +324,13 @@ class Head:
     letters: int = 0
     stalled: list[str] = field(default_factory=list[str])
     cancelling: bool = False
+    leave: bool = False
+    asked: str = ""
+    paused_at: int = 0
+    paused_by: str = ""
+    paused_reason: str = ""
+    holds: int = 0
+    release_at: int = 0
     chain: Literal["", "waiting", "running"] = ""
 
     @property
@@ -270,6 +346,7 @@ class Head:
 class Record:
     """A run, or an event outside workflows, with everything it owns.
 
+    `undo` lists the steps whose undo is not done yet, in the order that P5 names; `joins` is by worker.
     `fresh` names the outbox rows that the present call has written, for its answer; it is not kept.
     """
 
@@ -280,6 +357,8 @@ class Record:
     outbox: dict[str, OutboxRow] = field(default_factory=dict[str, OutboxRow])
     timers: dict[str, Timer] = field(default_factory=dict[str, Timer])
     letters: dict[str, Letter] = field(default_factory=dict[str, Letter])
+    held: dict[str, HeldJob] = field(default_factory=dict[str, HeldJob])
+    joins: dict[str, Join] = field(default_factory=dict[str, Join])
     undo: list[str] = field(default_factory=list[str])
     history: list[History] = field(default_factory=list[History])
     fresh: list[str] = field(default_factory=list[str], compare=False)
@@ -294,6 +373,8 @@ class Record:
             outbox=dict(self.outbox),
             timers=dict(self.timers),
             letters=dict(self.letters),
+            held=dict(self.held),
+            joins=dict(self.joins),
             undo=list(self.undo),
             history=list(self.history),
         )

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pavane.core.answers import (
+    ActionAnswer,
     BeginAnswer,
     CommitAnswer,
     Committed,
@@ -32,6 +33,7 @@ from pavane.core.answers import (
     EmitAnswer,
     FailAnswer,
     Fenced,
+    HoldAnswer,
     Marked,
     Publication,
     Redriven,
@@ -42,16 +44,23 @@ from pavane.core.answers import (
 )
 from pavane.core.calls import (
     Begin,
+    Cancel,
     Commit,
     CommitUndo,
+    Compensate,
     Discard,
     Emit,
     Fail,
+    Hold,
     Mark,
+    MoveDeadline,
+    Pause,
     Redrive,
     Reject,
     Release,
     Renew,
+    Resume,
+    Skip,
     Start,
 )
 from pavane.core.record import History, Letter, Record
@@ -179,6 +188,36 @@ class Store(Protocol):
     async def redrive(self, call: Redrive) -> Redriven: ...
 
     async def discard(self, call: Discard) -> Discarded: ...
+
+    # what people do to a run (docs/steering.md); the rows of an answer belong published by the caller
+
+    async def cancel(self, call: Cancel) -> ActionAnswer:
+        """Fail a running run, with or without undo; held jobs go on to their queues. The first ending wins."""
+        ...
+
+    async def compensate(self, call: Compensate) -> ActionAnswer:
+        """Fail a running run because an operator gives it up. The first ending wins."""
+        ...
+
+    async def pause(self, call: Pause) -> ActionAnswer:
+        """Let nothing begin any more until the run is resumed, or ended by a person or by itself."""
+        ...
+
+    async def hold(self, call: Hold) -> HoldAnswer:
+        """Keep a delivery with its paused run, once for each job and generation; then it may be acknowledged."""
+        ...
+
+    async def resume(self, call: Resume) -> ActionAnswer:
+        """End a pause. The held jobs are released in order, the first of them with this answer."""
+        ...
+
+    async def skip(self, call: Skip) -> ActionAnswer:
+        """Commit an event instead of a step that is dead or retrying, and close its letter."""
+        ...
+
+    async def move_deadline(self, call: MoveDeadline) -> ActionAnswer:
+        """Give a running run another deadline, which must lie ahead."""
+        ...
 
     async def tick(self, shard: int, *, limit: int = 100, subscribed: tuple[str, ...] = ()) -> Tick:
         """Review up to `limit` records of a shard whose time has come (`core.agenda.review`)."""

@@ -8,8 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from pavane.core import agenda, begin, compensation, identity, letters, run, step
+from pavane.core import (
+    agenda,
+    begin,
+    compensation,
+    identity,
+    letters,
+    pausing,
+    run,
+    skipping,
+    steering,
+    step,
+)
 from pavane.core.answers import (
+    ActionAnswer,
     BeginAnswer,
     CommitAnswer,
     Committed,
@@ -17,6 +29,7 @@ from pavane.core.answers import (
     EmitAnswer,
     FailAnswer,
     Fenced,
+    HoldAnswer,
     Marked,
     Publication,
     Redriven,
@@ -28,16 +41,23 @@ from pavane.core.answers import (
 from pavane.core.calls import (
     Begin,
     Call,
+    Cancel,
     Commit,
     CommitUndo,
+    Compensate,
     Discard,
     Emit,
     Fail,
+    Hold,
     Mark,
+    MoveDeadline,
+    Pause,
     Redrive,
     Reject,
     Release,
     Renew,
+    Resume,
+    Skip,
     Start,
 )
 from pavane.core.record import History, Record
@@ -133,6 +153,27 @@ class MemoryStore:
 
     async def discard(self, call: Discard) -> Discarded:
         return self._apply(letters.discard, call)
+
+    async def cancel(self, call: Cancel) -> ActionAnswer:
+        return self._apply(steering.cancel, call)
+
+    async def compensate(self, call: Compensate) -> ActionAnswer:
+        return self._apply(steering.compensate, call)
+
+    async def pause(self, call: Pause) -> ActionAnswer:
+        return self._apply(pausing.pause, call)
+
+    async def hold(self, call: Hold) -> HoldAnswer:
+        return self._apply(pausing.hold, call)
+
+    async def resume(self, call: Resume) -> ActionAnswer:
+        return self._apply(pausing.resume, call)
+
+    async def skip(self, call: Skip) -> ActionAnswer:
+        return self._apply(skipping.skip, call)
+
+    async def move_deadline(self, call: MoveDeadline) -> ActionAnswer:
+        return self._apply(steering.move_deadline, call)
 
     async def tick(self, shard: int, *, limit: int = 100, subscribed: tuple[str, ...] = ()) -> Tick:
         self._answers()

@@ -1,0 +1,49 @@
+"""Branches: which undos of a parallel chain must wait for which.
+
+A step caused another if the other was begun with an event that it emitted, directly or through steps without
+undo. Every undo waits for those of the steps that its own step caused.
+"""
+
+from __future__ import annotations
+
+from pavane.core.record import Record, StepRow
+
+
+def tie(record: Record) -> None:
+    """Write into the rows of the chain whom each holds up, and how many each waits for. In the chain's order."""
+    emitter = {event: row.step for row in record.steps.values() for event in row.emitted}
+    chain = set(record.undo)
+    for step in record.undo:
+        row = record.edit(step)
+        if row is not None:
+            nearest = causes_in_chain(record, row, emitter, chain)
+            row.holds_up = [cause for cause in record.undo if cause in nearest]
+    for step in record.undo:
+        for cause in record.steps[step].holds_up:
+            record.steps[cause].awaits += 1
+
+
+def causes_in_chain(record: Record, row: StepRow, emitter: dict[str, str], chain: set[str]) -> set[str]:
+    """The nearest steps of the chain that a step was caused by: behind each of them its own causes hold on."""
+    found: set[str] = set()
+    seen = {row.step}
+    unseen = [row]
+    while unseen:
+        for event in begun_with(record, unseen.pop()):
+            cause = emitter.get(event, "")
+            if not cause or cause in seen:
+                continue
+            seen.add(cause)
+            if cause in chain:
+                found.add(cause)
+            else:
+                unseen.append(record.steps[cause])
+    return found
+
+
+def begun_with(record: Record, row: StepRow) -> tuple[str, ...]:
+    """The ids of the events that a step was begun with: more than one for a join's."""
+    join = record.joins.get(row.worker)
+    if join is not None and join.fired and join.event == row.event:
+        return tuple(event for _, event in join.arrived)
+    return (row.event,)

@@ -165,7 +165,7 @@ async def test_both_servers_are_killed_at_once(tmp_path: Path) -> None:
 @pytest.mark.timeout(180)
 async def test_scripts_are_forgotten(tmp_path: Path) -> None:
     async with scene(tmp_path) as (stage, _, redis), stage.process():
-        await under_a_stream(stage, lambda: command(redis, b"SCRIPT FLUSH"))
+        await under_a_stream(stage, lambda: command(redis, b"FUNCTION FLUSH"))
 
 
 async def command(redis: RedisServer, text: bytes) -> bytes:

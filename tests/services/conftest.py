@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.servers import PostgresServer
-from tests.services.shop import SERVICES, Shop, databases_on, open_shop
+from tests.services.demo_round import write_csv
+from tests.services.shop import NORTHWIND, SERVICES, Shop, databases_on, open_shop
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +37,15 @@ async def shop(data: Path) -> AsyncGenerator[Shop, None]:
     """The five services on the harness, with `shop.SHELVES`."""
     async with open_shop() as shop:
         yield shop
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> Path:
+    """The 830 real orders; where this checkout has none beside it, as many generated ones in the same format."""
+    if NORTHWIND.is_dir():
+        return NORTHWIND
+    print("no Northwind data beside the checkout: 830 generated orders in its format instead")
+    folder = tmp_path / "orders"
+    folder.mkdir()
+    write_csv(folder)
+    return folder

@@ -249,6 +249,35 @@ async def test_a_redis_that_forgot_everything_is_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.timeout(180)
+async def test_a_process_is_not_ready_while_it_cannot_work_and_says_why(tmp_path: Path) -> None:
+    async with scene(tmp_path) as (stage, rabbit, redis), here(stage) as process:
+
+        async def unready(because: str) -> None:
+            async def so() -> bool:
+                return not process.ready and because in process.unready_because
+
+            await eventually(f"not ready because {because!r} ({process.unready_because!r})", so)
+
+        async def ready() -> bool:
+            return process.ready
+
+        await eventually("ready", ready)
+        assert process.unready_because == ""
+        await asyncio.to_thread(redis.stop)
+        await unready("Redis cannot be reached: connection refused [127.0.0.1:")
+        await asyncio.to_thread(redis.start)
+        await eventually("ready again", ready)
+        await asyncio.to_thread(rabbit.stop)
+        await unready("consumers do not exist on the broker")
+        await asyncio.to_thread(rabbit.start)
+        await eventually("ready again", ready)
+        assert await command(redis, b"FLUSHALL") == b"+OK"
+        await unready("what was acknowledged may be gone")
+        await stage.store.initialise()  # accepted: but this process knew what was lost
+        await unready("Redis holds another state than before")
+
+
+@pytest.mark.timeout(180)
 async def test_a_result_is_kept_and_a_lease_is_not_while_redis_does_not_answer(tmp_path: Path) -> None:
     """A handler that ended waits with its commit; one that still runs is cancelled when its lease is over."""
     async with scene(tmp_path) as (stage, _, redis), stage.process():

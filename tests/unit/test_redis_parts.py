@@ -6,14 +6,13 @@ import re
 
 import orjson
 import pytest
-from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, ResponseError
 
-from pavane.adapters.redis import border, checks, documents, rows
+from pavane.adapters.redis import checks, documents, rows
 from pavane.adapters.redis.keys import Keys
 from pavane.adapters.redis.scripting import DRAINING, FOLDER, FRAGMENTS, SCRIPTS, load_library, pack_call
 from pavane.adapters.redis.wire import pack
 from pavane.core.record import EventRow
-from pavane.errors import SettingsError, StateUnavailable
+from pavane.errors import SettingsError
 
 
 def test_only_what_drains_a_full_server_and_what_only_reads_may_run_on_one() -> None:
@@ -95,35 +94,6 @@ def test_an_event_is_stored_as_it_came() -> None:
         trace=("a", "b", "ü\n"),
     )
     assert rows.event(documents.event_bytes(event)) == event
-
-
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (ResponseError("LOADING Redis is loading"), "loading"),
-        (ResponseError("MISCONF Redis is configured to save"), "disk"),
-        (ResponseError("NOREPLICAS Not enough good replicas"), "replicas"),
-        (ResponseError("BUSY Redis is busy"), "busy"),
-        (ResponseError("CLUSTERDOWN The cluster is down"), "cluster"),
-        (OutOfMemoryError("command not allowed"), "full"),
-        (NoPermissionError("this user has no permissions"), "may not"),
-    ],
-)
-def test_a_server_that_cannot_serve_now_is_unavailable(error: ResponseError, said: str) -> None:
-    raised = border.refused(error)
-    assert isinstance(raised, StateUnavailable)
-    assert said in str(raised)
-
-
-def test_what_concerns_one_record_is_no_outage() -> None:
-    raised = border.refused(ResponseError("WRONGTYPE orders:{s00}:history:flow:1 is a string"))
-    assert not isinstance(raised, StateUnavailable)
-    assert "history:flow:1" in str(raised)
-
-
-def test_credentials_never_show() -> None:
-    raised = border.unavailable(AuthenticationError("invalid username-password pair s3cret"))
-    assert "s3cret" not in str(raised)
 
 
 def test_old_servers_are_refused_and_silent_ones_are_not_judged() -> None:

@@ -23,7 +23,7 @@ from aiormq.abc import AbstractConnection
 from aiormq.channel import Channel
 from yarl import URL
 
-from pavane.adapters.rabbitmq.border import LOST, border, ending, place, reason
+from pavane.adapters.rabbitmq.border import LOST, border, ending, place, unreachable
 from pavane.adapters.rabbitmq.tap import Tap, Tapping
 from pavane.errors import BrokerUnavailable
 
@@ -75,18 +75,21 @@ class Link:
         """
         self._closed = False
         self._up.clear()
-        refusals: list[str] = []
+        refusals: list[BrokerUnavailable] = []
         for _ in self._urls:
             try:
                 connection = await self._connect()
             except BrokerUnavailable as refusal:
-                refusals.append(str(refusal))
+                refusals.append(refusal)
                 self._turn += 1
             else:
                 self._up.set()
                 self._keeper = asyncio.create_task(self._keep(connection), name=f"pavane {self._name}")
                 return
-        raise BrokerUnavailable("; ".join(refusals))
+        raise BrokerUnavailable(
+            "; ".join(map(str, refusals)),
+            remedy=" ".join(dict.fromkeys(refusal.remedy for refusal in refusals)),
+        )
 
     async def close(self) -> None:
         """Disconnect and stop coming back. Takes seconds at most, whatever the connection is doing."""
@@ -173,11 +176,11 @@ class Link:
         except asyncio.CancelledError:
             if _asked() > asked_before:
                 raise
-            raise BrokerUnavailable(f"RabbitMQ at {place(url)}: connection reset") from None
+            raise unreachable(url, ConnectionResetError()) from None
         except Exception as error:
             # Whatever it is, there is no connection, and the keeper must try again. Not chained: some of the
             # library's errors carry the URL with the password.
-            raise BrokerUnavailable(f"RabbitMQ at {place(url)}: {reason(error)}") from None
+            raise unreachable(url, error) from None
 
     async def _keep(self, connection: AbstractConnection) -> None:
         """Wait for the connection to end, bring back another, for ever."""

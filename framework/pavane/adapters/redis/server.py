@@ -16,12 +16,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from pavane.adapters.redis.border import refused, state_lost
+from pavane.adapters.redis.border import place_of, refused, state_lost
 from pavane.adapters.redis.documents import Blobs, Document, to_json
 from pavane.adapters.redis.keys import Keys
 from pavane.adapters.redis.scripting import Library, pack_call
 from pavane.adapters.redis.wire import Reply, Wire, pack
-from pavane.errors import SettingsError
+from pavane.errors import SettingsError, StateUnavailable
 
 CONNECTIONS = 1
 """While a batch is away the next one gathers. Two connections made batches half as long: a chain of steps took a
@@ -38,6 +38,7 @@ class Server:
         self.keys = keys
         self.shards = shards
         self._pool = pool(url, timeout)
+        self._place = place_of(self._pool.connection_kwargs)
         self._timeout = timeout
         self._library = library
         self._loading: asyncio.Task[None] | None = None
@@ -86,9 +87,9 @@ class Server:
         packed = pack_call(self._library.functions[name], key, words)
         try:
             return await self._connected().send(packed)
-        except ResponseError as error:
+        except (ResponseError, StateUnavailable) as error:
             if NOT_LOADED not in str(error):
-                raise refused(error) from error
+                raise refused(error, self._place) from error
         await self._load()
         return await self._send(packed)
 
@@ -140,8 +141,8 @@ class Server:
     async def _send(self, packed: bytes) -> Reply:
         try:
             return await self._connected().send(packed)
-        except ResponseError as error:
-            raise refused(error) from error
+        except (ResponseError, StateUnavailable) as error:
+            raise refused(error, self._place) from error
 
     def _connected(self) -> Wire:
         if self._wire is None:
@@ -158,9 +159,9 @@ class Server:
     async def _send_library(self) -> None:
         try:
             await self._connected().send(pack(b"FUNCTION", b"LOAD", self._library.body))
-        except ResponseError as error:
+        except (ResponseError, StateUnavailable) as error:
             if LOADED_ALREADY not in str(error):  # by another process, meanwhile
-                raise refused(error) from error
+                raise refused(error, self._place) from error
 
     def _loaded(self, done: asyncio.Task[None]) -> None:
         self._loading = None

@@ -150,7 +150,7 @@ async def next_reply(connection: AbstractConnection) -> Reply:
             disable_decoding=True, disconnect_on_error=False
         )
     except BusyLoadingError as loading:
-        return StateUnavailable(f"Redis cannot serve now: it is still loading its data ({loading})")
+        return unavailable(loading)
     except ResponseError as error:
         return error
 

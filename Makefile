@@ -12,7 +12,7 @@ help: ## list the targets
 setup: ## install what is missing: Python environment, RabbitMQ, Redis, pyright
 	@scripts/setup
 
-demo: setup ## run orders through five services (SEED, COUNT, DECLINE, REFUSE, LATENCY, ORDERS, RATE, ONE_AT_A_TIME, DATA, JSON)
+demo: setup ## run orders through five services (SEED, COUNT, DECLINE, REFUSE, LATENCY, ORDERS, RATE, ONE_AT_A_TIME, DATA, EMPTY, JSON)
 	@$(PYTHON) -m services.demo
 
 test: setup ## run all checks and all tests; nothing may be skipped

@@ -9,7 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import RabbitServer, RedisServer, shared_rabbit, shared_redis
+from tests.servers import (
+    PostgresServer,
+    RabbitServer,
+    RedisServer,
+    shared_postgres,
+    shared_rabbit,
+    shared_redis,
+)
 
 
 def pytest_configure() -> None:
@@ -29,6 +36,14 @@ def rabbit() -> Iterator[RabbitServer]:
 def redis_server() -> Iterator[RedisServer]:
     """A store shared by the session: keep to your own `namespace`, and do not stop it."""
     server = shared_redis()
+    yield server.start()
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A database server shared by the session: make your own databases, and do not stop it."""
+    server = shared_postgres()
     yield server.start()
     server.close()
 

@@ -61,14 +61,17 @@ class PavaneError(Exception):
 
     Attributes:
         code: stable name for programs: the class's name in snake case.
-        remedy: what to do about it, a sentence; empty if there is nothing to add.
+        remedy: what to do about it, a sentence; empty if there is nothing to add, which no error of the
+            infrastructure is.
     """
 
     code: ClassVar[str] = "pavane_error"
+    usual_remedy: ClassVar[str] = ""
+    """What to do where whoever raises it knows no better."""
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(message)
-        self.remedy = remedy
+        self.remedy = remedy or self.usual_remedy
 
     def __init_subclass__(cls) -> None:
         cls.code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
@@ -140,6 +143,8 @@ class RunError(PavaneError):
 class RunNotFound(RunError):
     """No such run, or no longer."""
 
+    usual_remedy = "`pavane runs ls` lists the runs there are; one that ended leaves after PAVANE_RETENTION."
+
 
 class RunFailed(RunError):
     """The run ended otherwise than completed; `status` says how."""
@@ -188,25 +193,37 @@ class UnauthorisedProducer(MessageError):
 class InfrastructureError(PavaneError):
     """Broker or store did not do what was needed; the same call may succeed later."""
 
+    usual_remedy = "`pavane doctor` says what is wrong with the servers."
+
 
 class BrokerUnavailable(InfrastructureError):
     """The broker cannot be reached, or did not confirm in time."""
+
+    usual_remedy = "Look whether RabbitMQ runs where PAVANE_BROKER_URL says; `pavane doctor` tries it."
 
 
 class StateUnavailable(InfrastructureError):
     """The state store cannot be reached, or did not answer in time."""
 
+    usual_remedy = "Look whether Redis runs where PAVANE_STATE_URL says; `pavane doctor` tries it."
+
 
 class StateLost(InfrastructureError):
     """The state store has forgotten what it acknowledged; nothing goes on until that is decided."""
+
+    usual_remedy = "Restore Redis, or accept the loss with `pavane topology apply --new-epoch`."
 
 
 class TopologyMismatch(InfrastructureError):
     """A queue or exchange exists with other arguments than wanted."""
 
+    usual_remedy = "`pavane topology plan` shows what differs and what to do about it."
+
 
 class Overloaded(InfrastructureError):
     """A worker's queue is full; try again after `retry_after` seconds."""
+
+    usual_remedy = "Try again later; `pavane doctor` says whether anybody consumes."
 
     def __init__(self, message: str, *, worker: str, retry_after: float, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)

@@ -8,9 +8,6 @@ import os
 import secrets
 import signal
 import sys
-import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
 
 from rich.console import Console
 from rich.tree import Tree
@@ -18,6 +15,7 @@ from rich.tree import Tree
 from pavane import PavaneError, Settings
 from services.demo.audit import audit
 from services.demo.books import Books, read_books
+from services.demo.databases import BadDatabase, begin_empty, data_folder
 from services.demo.document import Outcome
 from services.demo.drive import AlreadyPlaced, Drive
 from services.demo.generated import generate
@@ -45,7 +43,7 @@ def main() -> int:
         wares = read(options.orders) if options.orders else generate(options)
         with data_folder(options):
             outcome = asyncio.run(demo(console, options, wares))
-    except (BadOptions, BadFile, AlreadyPlaced, ServiceFailed, PavaneError) as error:
+    except (BadOptions, BadFile, BadDatabase, AlreadyPlaced, ServiceFailed, PavaneError) as error:
         print(error, file=sys.stderr)
         return BAD_USE
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -59,6 +57,7 @@ def main() -> int:
 async def demo(console: Console, options: Options, wares: Wares) -> Outcome:
     """One round: stock on the shelves, services running, all orders through, books read."""
     _stop_in_order_when_asked()
+    await begin_empty(clear=options.empty)
     await take_stock(database_url(), wares.products)
     settings = Settings(namespace=os.environ.get("PAVANE_NAMESPACE") or f"demo_{secrets.token_hex(4)}")
     console.print(_opening(options, wares, settings))
@@ -84,21 +83,6 @@ async def draw_trees(stage: Stage, drive: Drive, books: Books) -> list[Tree]:
         if order_id in drive.handles:
             trees.append(tree_of(drive.runs[order_id], await drive.handles[order_id].steps().all(), status))
     return trees
-
-
-@contextmanager
-def data_folder(options: Options) -> Generator[None, None, None]:
-    """Where the services keep their databases: told to them by `DATA`, and empty at first."""
-    if options.data is not None:
-        for name in (service.name for service in app.services):
-            for file in options.data.glob(f"{name}.db*"):
-                file.unlink()
-        os.environ["DATA"] = str(options.data)
-        yield
-        return
-    with tempfile.TemporaryDirectory(prefix="pavane-demo-") as folder:
-        os.environ["DATA"] = folder
-        yield
 
 
 def _opening(options: Options, wares: Wares, settings: Settings) -> str:

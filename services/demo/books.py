@@ -16,6 +16,7 @@ import services.notifications.database as notifications
 import services.orders.database as orders
 import services.payments.database as payments
 import services.shipping.database as shipping
+from services.demo.databases import opened
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ async def _read(service: ModuleType, statement: Executable) -> Sequence[Row[Any]
     def read(transaction: Connection) -> Sequence[Row[Any]]:
         return transaction.execute(statement).all()
 
-    async with service.open_database(service.database_url()) as database:
+    async with opened(service) as database:
         rows: Sequence[Row[Any]] = await database.transact(read)
         return rows
 

@@ -25,6 +25,7 @@ class Options:
         rate: orders placed per second; `None`: as fast as it goes.
         one_at_a_time: place each order when the one before has ended.
         data: a folder for the services' databases; `None`: one that is removed afterwards.
+        empty: delete the rows of databases that are not empty, instead of refusing them.
         json: print the figures as one JSON object in the last line.
         on_servers: a process per service on the servers of the environment.
     """
@@ -38,6 +39,7 @@ class Options:
     rate: float | None = None
     one_at_a_time: bool = False
     data: Path | None = None
+    empty: bool = False
     json: bool = False
     on_servers: bool = False
 
@@ -59,6 +61,7 @@ class Options:
             rate=reader.number("RATE", None) or None,
             one_at_a_time=reader.flag("ONE_AT_A_TIME"),
             data=Path(environment["DATA"]).absolute() if environment.get("DATA") else None,
+            empty=reader.flag("EMPTY"),
             json=reader.flag("JSON"),
             on_servers=reader.servers(),
         )

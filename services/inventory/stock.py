@@ -58,13 +58,13 @@ class Stock:
         Raises:
             GivenBack: the order's stock was released before.
         """
-        answer = await self.database.transact(partial(reserve, key=key, order=order))
+        answer = await self.database.transact(partial(reserve, key=key, order=order), lock=order.order_id)
         await self._take_time()
         return answer
 
     async def release(self, key: str, order_id: str) -> None:
         """Give back what is kept for the order, and keep nothing for it from now on."""
-        await self.database.transact(partial(release, key=key, order_id=order_id))
+        await self.database.transact(partial(release, key=key, order_id=order_id), lock=order_id)
         await self._take_time()
 
     async def _take_time(self) -> None:

@@ -37,7 +37,7 @@ class PostOffice:
             "subject": subject,
             "text": text,
         }
-        await self.database.transact(partial(send, row=row))
+        await self.database.transact(partial(send, row=row), lock=order_id)
         if self.latency:
             await asyncio.sleep(self.latency)
 

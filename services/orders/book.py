@@ -40,7 +40,7 @@ class OrderBook:
 
     async def accept(self, order: Order) -> None:
         """Write the order down as placed, unless it is there."""
-        await self._work(partial(accept, order=order))
+        await self._work(partial(accept, order=order), lock=order.order_id)
 
     async def confirm(self, order_id: str, tracking: str) -> None:
         """The order is on its way."""
@@ -64,8 +64,8 @@ class OrderBook:
     async def _change(self, statement: Update) -> None:
         await self._work(lambda transaction: transaction.execute(statement))
 
-    async def _work(self, work: Callable[[Connection], object]) -> None:
-        await self.database.transact(work)
+    async def _work(self, work: Callable[[Connection], object], lock: str = "") -> None:
+        await self.database.transact(work, lock=lock)
         if self.latency:
             await asyncio.sleep(self.latency)
 

@@ -44,13 +44,13 @@ class Till:
         Raises:
             Refunded: the order was refunded before.
         """
-        is_charged = await self.database.transact(partial(charge, key=key, order=order))
+        is_charged = await self.database.transact(partial(charge, key=key, order=order), lock=order.order_id)
         await self._take_time()
         return is_charged
 
     async def refund(self, key: str, order_id: str) -> None:
         """Give back all that was charged for the order, and charge nothing for it from now on."""
-        await self.database.transact(partial(refund, key=key, order_id=order_id))
+        await self.database.transact(partial(refund, key=key, order_id=order_id), lock=order_id)
         await self._take_time()
 
     async def _take_time(self) -> None:

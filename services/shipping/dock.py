@@ -52,13 +52,13 @@ class Dock:
         Raises:
             Recalled: the order was recalled before.
         """
-        tracking = await self.database.transact(partial(ship, key=key, order=order))
+        tracking = await self.database.transact(partial(ship, key=key, order=order), lock=order.order_id)
         await self._take_time()
         return tracking or None
 
     async def recall(self, key: str, order_id: str) -> None:
         """Get the order's goods back, and hand nothing out for it from now on."""
-        await self.database.transact(partial(recall, key=key, order_id=order_id))
+        await self.database.transact(partial(recall, key=key, order_id=order_id), lock=order_id)
         await self._take_time()
 
     async def _take_time(self) -> None:

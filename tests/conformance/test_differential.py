@@ -17,7 +17,7 @@ import redis
 
 from pavane.adapters.memory.store import MemoryStore
 from pavane.adapters.redis import RedisStore
-from pavane.adapters.redis.scripting import load_scripts
+from pavane.adapters.redis.scripting import load_library
 from pavane.core import agenda, answers
 from pavane.core.record import Record
 from tests.conformance.random_calls import RandomCaller
@@ -242,7 +242,7 @@ async def test_every_script_answers_and_writes_what_its_function_does(
     print(f"SEED={seed}")
     clock = MovedClock(redis_server, namespace)
     tested = RedisStore(
-        redis_server.url, namespace=namespace, shards=1, scripts=load_scripts({"clock": MOVED_CLOCK})
+        redis_server.url, namespace=namespace, shards=1, library=load_library({"clock": MOVED_CLOCK})
     )
     pair = Pair(namespace, clock, MemoryStore(clock), tested, redis.Redis.from_url(redis_server.url))
     await tested.open()

@@ -14,4 +14,5 @@ def test_a_bad_definition_is_refused_with_its_code(case: BadDefinition) -> None:
     with pytest.raises(DefinitionError) as refused:
         case.define()
     assert {problem.code for problem in refused.value.problems} == {case.code}
+    assert all(problem.remedy for problem in refused.value.problems)
     assert shop.app.workers  # what was defined before is untouched

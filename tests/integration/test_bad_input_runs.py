@@ -56,6 +56,7 @@ async def test_starting_a_run_with_such_an_id_is_refused(floor: Floor, case: Run
     with pytest.raises(UsageError) as refused:
         await floor.client.start(shop.orders, shop.Placed(order=case.run_id))
     assert refused.value.code == case.code
+    assert refused.value.remedy
     assert len(str(refused.value)) < 300
     assert str(refused.value).isprintable()
     await floor.goes_on()
@@ -160,6 +161,7 @@ async def test_an_event_over_the_limit_is_refused_to_whoever_sends_it(floor: Flo
         with pytest.raises(TooLarge) as refused:
             await send()
         assert refused.value.code == runs.TOO_LARGE_CALL.code
+        assert refused.value.remedy
     with pytest.raises(RunNotFound):
         await status(floor, "bad_orders:large")
     await floor.goes_on()
@@ -177,6 +179,7 @@ async def test_an_event_cannot_be_emitted_into_a_run_that_does_not_exist(floor: 
     with pytest.raises(RunNotFound) as refused:
         await floor.client.emit(shop.Paid(order="x", amount=1), run="bad_orders:never_started")
     assert refused.value.code == runs.NO_SUCH_RUN.code
+    assert refused.value.remedy
     await floor.goes_on()
 
 

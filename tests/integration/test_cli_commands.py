@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -51,6 +52,7 @@ def dead(pavane: Pavane, poison: Path) -> str:
         watched = pavane("runs", "watch", run, "--timeout", "0.5", "--json")
     # Nothing ends the watch of a stalled run but its timeout.
     assert (watched.code, watched.error["code"]) == (124, "timeout")
+    assert "--timeout" in watched.error["remedy"]
     return run
 
 
@@ -121,6 +123,7 @@ def test_what_cannot_be_meant_is_code_2(pavane: Pavane, words: list[str], code: 
     assert (done.code, done.out) == (2, "")
     assert done.error.keys() == {"code", "message", "remedy"}
     assert done.error["code"] == code
+    assert done.error["remedy"]
 
 
 # runs
@@ -255,6 +258,8 @@ def test_doctor_makes_every_check(pavane: Pavane) -> None:
     for name in ("broker_permissions", "dead_lettering", "policies", "consumer_timeout"):
         assert found[name]["status"] == "warning"
         assert found[name]["summary"] == "not seen: set PAVANE_MANAGEMENT_URL"
+        assert "`rabbitmqctl " in found[name]["remedy"]
+    assert all(check["remedy"] for check in examined["checks"] if check["status"] != "ok")
 
 
 def test_doctor_says_what_a_new_namespace_lacks(pavane: Pavane) -> None:
@@ -263,18 +268,68 @@ def test_doctor_says_what_a_new_namespace_lacks(pavane: Pavane) -> None:
     assert examined["ok"] is False
     assert (found["topology"]["status"], found["epoch"]["status"]) == ("error", "warning")
     assert "topology apply" in found["topology"]["remedy"]
+    assert all(check["remedy"] for check in examined["checks"] if check["status"] != "ok")
 
 
-def test_an_unreachable_server_is_code_4(redis_server: RedisServer) -> None:
+NOBODY_AT_ALL = ("amqp://guest:secret@127.0.0.1:1/", "redis://:secret@127.0.0.1:1/0")
+
+
+@pytest.mark.parametrize("away", ["broker", "state", "both"])
+def test_an_unreachable_server_is_code_4_and_doctor_has_a_remedy_for_all_that_it_cannot_see(
+    rabbit: RabbitServer, redis_server: RedisServer, away: str
+) -> None:
+    broker, state = NOBODY_AT_ALL
     nobody = Pavane.on(
-        PAVANE_BROKER_URL="amqp://guest:secret@127.0.0.1:1/", PAVANE_STATE_URL=redis_server.url
+        PAVANE_BROKER_URL=rabbit.url if away == "state" else broker,
+        PAVANE_STATE_URL=redis_server.url if away == "broker" else state,
     )
     examined = nobody("doctor", "--json")
     assert examined.code == 4
-    assert {check["name"] for check in examined.document["checks"]} == set(NAMES)
-    listed = nobody("runs", "ls", "--json")
-    assert (listed.code, listed.error["code"]) == (4, "broker_unavailable")
-    assert "secret" not in examined.out + examined.err + listed.err
+    checks = {check["name"]: check for check in examined.document["checks"]}
+    assert checks.keys() == set(NAMES)
+    assert [name for name, check in checks.items() if check["status"] != "ok" and not check["remedy"]] == []
+    for name, remedy in (("broker", "Start RabbitMQ"), ("state", "Start Redis")):
+        connection = checks[f"{name}_connection"]
+        assert (connection["status"] == "error") == (away in (name, "both"))
+        assert (remedy in (connection["remedy"] or "")) == (away in (name, "both"))
+    assert "secret" not in examined.out + examined.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["runs", "ls"],
+        ["runs", "show", "orders:1"],
+        ["runs", "history", "orders:1"],
+        ["runs", "watch", "orders:1"],
+        ["dlq", "ls"],
+        ["dlq", "show", "1"],
+        ["dlq", "redrive", "--all", "--yes"],
+        ["dlq", "discard", "1", "--yes"],
+        ["start", "orders", "--app", APP, "--payload", '{"order":"1"}'],
+        ["topology", "plan", APP],
+        ["topology", "apply", APP],
+        ["run", APP],
+    ],
+    ids=" ".join,
+)
+def test_every_command_names_the_server_that_is_away_and_says_what_to_do(
+    rabbit: RabbitServer, redis_server: RedisServer, words: list[str]
+) -> None:
+    broker, state = NOBODY_AT_ALL
+    for urls, code, remedy in (
+        ((broker, redis_server.url), "broker_unavailable", "Start RabbitMQ"),
+        ((rabbit.url, state), "state_unavailable", "Start Redis"),
+    ):
+        nobody = Pavane.on(PAVANE_BROKER_URL=urls[0], PAVANE_STATE_URL=urls[1])
+        done = nobody(*words, "--json")
+        assert (done.code, done.out) == (4, "")
+        error = json.loads(done.err.splitlines()[-1])["error"]
+        assert error["code"] == code
+        assert "127.0.0.1:1" in error["message"]
+        assert remedy in error["remedy"]
+        assert remedy in nobody(*words).err
+        assert "secret" not in done.err
 
 
 def test_the_program_as_people_call_it(pavane: Pavane) -> None:

@@ -311,3 +311,19 @@ async def test_our_own_cancellation_passes_through(private: RabbitServer, namesp
         private.thaw()
     await stage.emit(b"answered")
     await broker.close()
+
+
+async def test_a_connection_under_constant_load_is_not_taken_for_a_dead_one(
+    rabbit: RabbitServer, namespace: str
+) -> None:
+    """The broker sends no heartbeats while it sends messages; aiormq gives a silent connection up after 6 s."""
+    broker = RabbitMQBroker(rabbit.url, namespace=namespace, heartbeat=1)
+    await broker.open()
+    stage = await Stage.build(broker, namespace)
+    inbox = Inbox()
+    subscription = await broker.consume(stage.first, prefetch=10, receive=inbox.receive)
+    until = time.monotonic() + 8
+    while time.monotonic() < until:
+        await stage.emit(b"again")
+        assert subscription.ready
+    await broker.close()

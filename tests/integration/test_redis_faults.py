@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from pavane.adapters.redis import RedisStore
+from pavane.adapters.redis.scripting import FOLDER, load_library
 from pavane.core.answers import Committed, Granted, Leased, Released, Renewed, Retrying
 from pavane.core.calls import Release, Renew
 from pavane.errors import InfrastructureError, SettingsError, StateLost, StateUnavailable
@@ -53,7 +54,7 @@ async def test_the_store_is_unavailable_while_the_server_is_away_and_works_again
     stage = await Stage.built(store)
     grant = await stage.granted()
     await asyncio.to_thread(private.kill if kill else private.stop)
-    assert "Redis was lost" in str(await outage(store))
+    assert "Redis cannot be reached: connection refused [127.0.0.1:" in str(await outage(store))
     with pytest.raises(StateUnavailable):
         await stage.commit(stage.job(), grant.token, "mid")
     await asyncio.to_thread(private.start)
@@ -72,10 +73,29 @@ async def test_flushed_scripts_are_loaded_again_by_whoever_misses_them(
 ) -> None:
     client = redis.Redis.from_url(private.url)
     stages = [await Stage.built(store, str(number)) for number in range(50)]
-    client.script_flush()
+    client.function_flush()
     answers = await asyncio.gather(*(stage.begin() for stage in stages))
     assert all(isinstance(answer, Granted) for answer in answers)
-    assert client.info("commandstats")["cmdstat_script|load"]["calls"] < 2 * 20
+    assert client.info("commandstats")["cmdstat_function|load"]["calls"] == 2
+
+
+async def test_processes_of_two_versions_share_a_server(private: RedisServer, store: RedisStore) -> None:
+    older = RedisStore(
+        private.url, namespace="orders", shards=4, library=load_library({"clock": clock_of_another_version()})
+    )
+    await older.open()
+    again = made(private.url)
+    await again.open()  # the library that is there is not sent again
+    assert len(redis.Redis.from_url(private.url).function_list("pavane_*")) == 2
+    first, second = await Stage.built(store, "1"), await Stage.built(older, "2")
+    assert isinstance(await first.begin(), Granted)
+    assert isinstance(await second.begin(), Granted)
+    await older.close()
+    await again.close()
+
+
+def clock_of_another_version() -> str:
+    return (FOLDER / "clock.lua").read_text() + "\n-- another version"
 
 
 async def test_a_server_that_does_not_answer_is_given_up_after_the_timeout(
@@ -170,7 +190,10 @@ async def test_a_full_server_takes_no_new_work_and_can_be_drained(
     released = Release(record=stages[1].run, step=job.replace("-0", "-1"), token=grants[1].token)
     assert isinstance(await store.release(released), Released)
     assert isinstance(await stages[2].fail(stages[2].job(), grants[2].token), Retrying)
-    await unmarked.mark(unmarked.first.id)
+    restarted = made(private.url)
+    await restarted.open()
+    await Stage(restarted, "unmarked").mark(unmarked.first.id)
+    await restarted.close()
     assert (await unmarked.read()).outbox == {}
     await stages[0].tick()
     client.config_set("maxmemory", 0)
@@ -250,6 +273,17 @@ async def test_a_server_that_forbids_the_question_is_not_judged(private: RedisSe
     await store.open()
     await store.initialise()
     assert (await Stage(store).start()).created
+    await store.close()
+
+
+async def test_a_user_who_may_not_load_functions_is_told_so(private: RedisServer) -> None:
+    client = redis.Redis.from_url(private.url)
+    client.acl_setuser(
+        "worker", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-function"]
+    )
+    store = made(private.url.replace("redis://", "redis://worker:secret@"))
+    with pytest.raises(StateUnavailable, match="function"):
+        await store.open()
     await store.close()
 
 

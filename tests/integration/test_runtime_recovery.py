@@ -165,7 +165,7 @@ async def test_both_servers_are_killed_at_once(tmp_path: Path) -> None:
 @pytest.mark.timeout(180)
 async def test_scripts_are_forgotten(tmp_path: Path) -> None:
     async with scene(tmp_path) as (stage, _, redis), stage.process():
-        await under_a_stream(stage, lambda: command(redis, b"SCRIPT FLUSH"))
+        await under_a_stream(stage, lambda: command(redis, b"FUNCTION FLUSH"))
 
 
 async def command(redis: RedisServer, text: bytes) -> bytes:
@@ -246,6 +246,35 @@ async def test_a_redis_that_forgot_everything_is_refused(tmp_path: Path) -> None
             await newcomer.close()
         assert stage.ledger.starts(run="after") == []
         await process.stop()
+
+
+@pytest.mark.timeout(180)
+async def test_a_process_is_not_ready_while_it_cannot_work_and_says_why(tmp_path: Path) -> None:
+    async with scene(tmp_path) as (stage, rabbit, redis), here(stage) as process:
+
+        async def unready(because: str) -> None:
+            async def so() -> bool:
+                return not process.ready and because in process.unready_because
+
+            await eventually(f"not ready because {because!r} ({process.unready_because!r})", so)
+
+        async def ready() -> bool:
+            return process.ready
+
+        await eventually("ready", ready)
+        assert process.unready_because == ""
+        await asyncio.to_thread(redis.stop)
+        await unready("Redis cannot be reached: connection refused [127.0.0.1:")
+        await asyncio.to_thread(redis.start)
+        await eventually("ready again", ready)
+        await asyncio.to_thread(rabbit.stop)
+        await unready("consumers do not exist on the broker")
+        await asyncio.to_thread(rabbit.start)
+        await eventually("ready again", ready)
+        assert await command(redis, b"FLUSHALL") == b"+OK"
+        await unready("what was acknowledged may be gone")
+        await stage.store.initialise()  # accepted: but this process knew what was lost
+        await unready("Redis holds another state than before")
 
 
 @pytest.mark.timeout(180)

@@ -54,6 +54,9 @@ class PrivateServer:
 
     name: str
     start_timeout = 90.0
+    stop_signal = signal.SIGTERM
+    end_signal = signal.SIGKILL
+    """How `close` ends it: nobody needs the data any more."""
 
     def __init__(self, url: str | None) -> None:
         self.external = url is not None
@@ -112,8 +115,8 @@ class PrivateServer:
         return self
 
     def stop(self, timeout: float = 60.0) -> None:
-        """Ask the server to end (SIGTERM) and wait until it has; killed after `timeout` seconds."""
-        self._end(signal.SIGTERM, timeout)
+        """Ask the server to end (`stop_signal`) and wait until it has; killed after `timeout` seconds."""
+        self._end(self.stop_signal, timeout)
 
     def kill(self) -> None:
         """SIGKILL, as a power cut would do it to the process; return when it is gone."""
@@ -136,13 +139,13 @@ class PrivateServer:
         os.killpg(self._ours().pid, signal.SIGCONT)
 
     def close(self) -> None:
-        """Kill the server and remove its folder. Safe to call twice; also called at interpreter exit."""
+        """End the server and remove its folder. Safe to call twice; also called at interpreter exit."""
         if (
             self.external or self._folder is None or self._owner != os.getpid()
         ):  # a fork of the tests owns nothing
             return
         if self._process is not None:
-            self.kill()
+            self._end(self.end_signal, 10.0)
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder = None
         atexit.unregister(self.close)

@@ -7,17 +7,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.shop import Shop, open_shop
+from tests.servers import PostgresServer
+from tests.services.demo_round import write_csv
+from tests.services.shop import NORTHWIND, SERVICES, Shop, databases_on, open_shop
 
 
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the services keep their databases."""
     monkeypatch.setenv("DATA", str(tmp_path))
-    for name in ("ORDERS", "INVENTORY", "PAYMENTS", "SHIPPING", "NOTIFICATIONS"):
-        monkeypatch.delenv(f"{name}_DATABASE_URL", raising=False)
+    for name in SERVICES:
+        monkeypatch.delenv(f"{name.upper()}_DATABASE_URL", raising=False)
     monkeypatch.delenv("LATENCY", raising=False)
     return tmp_path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kind(request: pytest.FixtureRequest, data: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The test runs once with SQLite files, and once with a PostgreSQL database for each service."""
+    if request.param == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        for name, url in databases_on(server).items():
+            monkeypatch.setenv(name, url)
+    return request.param
 
 
 @pytest.fixture
@@ -25,3 +37,15 @@ async def shop(data: Path) -> AsyncGenerator[Shop, None]:
     """The five services on the harness, with `shop.SHELVES`."""
     async with open_shop() as shop:
         yield shop
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> Path:
+    """The 830 real orders; where this checkout has none beside it, as many generated ones in the same format."""
+    if NORTHWIND.is_dir():
+        return NORTHWIND
+    print("no Northwind data beside the checkout: 830 generated orders in its format instead")
+    folder = tmp_path / "orders"
+    folder.mkdir()
+    write_csv(folder)
+    return folder

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from contracts.order_fulfilment import order_fulfilment
-from contracts.orders import OrderConfirmed, OrderLine, OrderPlaced
+from contracts.orders import Order, OrderConfirmed, OrderLine, OrderPlaced
 from pavane import RunHandle, RunStatus
 from pavane.testing import Harness
 from services.demo.audit import audit
@@ -16,9 +16,13 @@ from services.demo.books import Books, read_books
 from services.demo.stage import app
 from services.inventory.database import database_url
 from services.inventory.stocktaking import Product, take_stock
+from services.orders.book import value_of
+from tests.servers import PostgresServer
 
 NORTHWIND = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "northwind"
 """Real orders, where this checkout has them beside it; the tests that want them generate some where it has not."""
+
+SERVICES = ("orders", "inventory", "payments", "shipping", "notifications")
 
 SHELVES = (
     Product("lamp", "Copper lamp", 100),
@@ -36,6 +40,17 @@ def order(
         for name, many in (pieces or {"lamp": 2}).items()
     )
     return OrderPlaced(order_id=order_id, customer_id="ANNA", lines=lines, freight=Decimal(freight))
+
+
+def accepted(placed: OrderPlaced) -> Order:
+    """The order as the orders service passes it on."""
+    return Order(
+        order_id=placed.order_id,
+        customer_id=placed.customer_id,
+        lines=placed.lines,
+        freight=placed.freight,
+        value=value_of(placed.lines),
+    )
 
 
 ENDINGS: Mapping[str, tuple[OrderPlaced, str]] = {
@@ -71,6 +86,11 @@ class Shop(Harness):
         """What the demo's audit says of the books."""
         runs = {run.run_id: run async for run in self.client.runs()}
         return audit(books, runs, await self.client.queues(), orders=len(runs))
+
+
+def databases_on(server: PostgresServer) -> dict[str, str]:
+    """A new database for each service: the variables that say so to it."""
+    return {f"{name.upper()}_DATABASE_URL": server.new_database() for name in SERVICES}
 
 
 @asynccontextmanager

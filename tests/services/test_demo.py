@@ -2,123 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
 import sqlite3
-import subprocess
-import sys
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
-from decimal import ROUND_HALF_UP, Decimal
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-from services.demo.generated import generate
-from services.demo.options import Options
-from tests.services.shop import NORTHWIND
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def run_demo(*, expect: int = 0, **variables: str) -> tuple[str, dict[str, Any]]:
-    """Run the demo as `make demo` does; what it prints, and the object in the last line."""
-    given = {name: value for name, value in os.environ.items() if not name.startswith("PAVANE_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "services.demo"],
-        cwd=ROOT,
-        env={**given, "DATA": "", **variables, "JSON": "1"},
-        capture_output=True,
-        text=True,
-        timeout=110,
-    )
-    assert done.returncode == expect, done.stdout + done.stderr
-    return done.stdout, json.loads(done.stdout.splitlines()[-1]) if expect < 2 else {}
-
-
-@dataclass
-class Totals:
-    """What the rules make of orders that are placed one after another."""
-
-    endings: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    remaining: dict[str, int] = field(default_factory=dict)
-    charged: Decimal = Decimal(0)
-    refunded: Decimal = Decimal(0)
-
-
-def totals_of(folder: Path) -> Totals:
-    """Straight from the CSV, without a line of the services."""
-    rows = {name: read_csv(folder / f"{name}.csv") for name in ("orders", "order_details", "products")}
-    gone = {row["product_id"] for row in rows["products"] if row["discontinued"] == "1"}
-    lines: dict[str, list[dict[str, str]]] = defaultdict(list)
-    for row in rows["order_details"]:
-        lines[row["order_id"]].append(row)
-    totals = Totals()
-    for row in rows["products"]:
-        totals.remaining[row["product_id"]] = 10 * (int(row["units_in_stock"]) + int(row["units_on_order"]))
-    for row in sorted(rows["orders"], key=lambda one: int(one["order_id"])):
-        ending = ending_of(row, lines[row["order_id"]], gone, totals)
-        totals.endings[ending].add(row["order_id"])
-    return totals
-
-
-def ending_of(order: dict[str, str], lines: list[dict[str, str]], gone: set[str], totals: Totals) -> str:
-    if any(line["product_id"] in gone for line in lines):
-        return "discontinued"
-    if any(int(line["quantity"]) > totals.remaining[line["product_id"]] for line in lines):
-        return "out_of_stock"
-    value = sum(amount_of(line) for line in lines)
-    if value > 2000:
-        return "payment_declined"
-    totals.charged += value
-    if Decimal(order["freight"]) > 50:
-        totals.refunded += value
-        return "shipment_refused"
-    for line in lines:
-        totals.remaining[line["product_id"]] -= int(line["quantity"])
-    return "confirmed"
-
-
-def amount_of(line: dict[str, str]) -> Decimal:
-    exact = Decimal(line["unit_price"]) * Decimal(line["quantity"]) * (1 - Decimal(line["discount"]))
-    return exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
-
-
-def read_csv(file: Path) -> list[dict[str, str]]:
-    with file.open(encoding="utf-8", newline="") as text:
-        return list(csv.DictReader(text))
-
-
-@pytest.fixture
-def orders(tmp_path: Path) -> Path:
-    """The 830 real orders; where this checkout has none beside it, as many generated ones in the same format."""
-    if NORTHWIND.is_dir():
-        return NORTHWIND
-    print("no Northwind data beside the checkout: 830 generated orders in its format instead")
-    folder = tmp_path / "orders"
-    folder.mkdir()
-    write_csv(folder)
-    return folder
-
-
-def write_csv(folder: Path) -> None:
-    wares = generate(Options(count=830, seed=11))
-    products = ["product_id,product_name,units_in_stock,units_on_order,discontinued"]
-    products += [
-        f"{one.product_id},{one.name},{one.opening // 200},{one.opening % 3},{int(one.discontinued)}"
-        for one in wares.products
-    ]
-    orders, lines = ["order_id,customer_id,freight"], ["order_id,product_id,unit_price,quantity,discount"]
-    for placed in wares.orders:
-        orders.append(f"{placed.order_id},{placed.customer_id},{placed.freight}")
-        lines += [
-            f"{placed.order_id},{line.product_id},{line.unit_price},{line.quantity},{line.discount}"
-            for line in placed.lines
-        ]
-    for name, text in {"products": products, "orders": orders, "order_details": lines}.items():
-        (folder / f"{name}.csv").write_text("\n".join(text) + "\n", encoding="utf-8")
+from tests.services.demo_round import assert_comes_to, call_demo, run_demo, totals_of
 
 
 def test_orders_one_at_a_time_come_to_the_totals_that_the_rules_imply(orders: Path, tmp_path: Path) -> None:
@@ -130,23 +18,7 @@ def test_orders_one_at_a_time_come_to_the_totals_that_the_rules_imply(orders: Pa
             endings[status].add(order_id)
     assert endings == totals.endings
     assert document["runs"]["total"] == 830
-    assert document["runs"]["by_reason"] == {reason: len(ids) for reason, ids in totals.endings.items()}
-    statuses = Counter(
-        {
-            "completed": len(endings["confirmed"]),
-            "failed": len(endings["discontinued"] | endings["out_of_stock"]),
-            "compensated": len(endings["payment_declined"] | endings["shipment_refused"]),
-        }
-    )
-    assert document["runs"]["by_status"] == statuses
-    remaining = {each["product_id"]: each["remaining"] for each in document["stock"]["products"]}
-    assert remaining == totals.remaining
-    assert document["money"] == {
-        "charged": float(totals.charged),
-        "refunded": float(totals.refunded),
-        "confirmed": float(totals.charged - totals.refunded),
-    }
-    assert document["violations"] == []
+    assert_comes_to(document, totals)
 
 
 def test_all_orders_at_once_lose_no_discontinued_one_and_add_up(orders: Path) -> None:
@@ -209,5 +81,5 @@ def test_a_rate_and_a_latency_take_their_time() -> None:
 
 
 def test_wrong_options_are_told_and_nothing_runs() -> None:
-    said, _ = run_demo(expect=2, COUNT="many")
-    assert said == ""
+    done = call_demo(COUNT="many")
+    assert (done.returncode, done.stdout) == (2, "")

@@ -28,6 +28,7 @@ def test_options_are_read_from_variables_in_upper_case(tmp_path: Path) -> None:
         "RATE": "20",
         "ONE_AT_A_TIME": "1",
         "DATA": str(tmp_path / "data"),
+        "EMPTY": "1",
         "JSON": "1",
         "PAVANE_BROKER_URL": "amqp://localhost",
         "PAVANE_STATE_URL": "redis://localhost",
@@ -42,6 +43,7 @@ def test_options_are_read_from_variables_in_upper_case(tmp_path: Path) -> None:
         rate=20.0,
         one_at_a_time=True,
         data=tmp_path / "data",
+        empty=True,
         json=True,
         on_servers=True,
     )

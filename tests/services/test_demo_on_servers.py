@@ -62,6 +62,7 @@ def start(environment: dict[str, str], **variables: str) -> subprocess.Popen[str
     )
 
 
+@pytest.mark.usefixtures("kind")
 def test_a_process_per_service_comes_to_books_that_add_up(environment: dict[str, str]) -> None:
     demo = start(environment, COUNT="60", SEED="3")
     said, complaints = demo.communicate(timeout=110)

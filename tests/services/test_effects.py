@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, insert, select
 
 from contracts.inventory import StockReserved, StockUnavailable
-from contracts.orders import Order, OrderAccepted, OrderPlaced
+from contracts.orders import OrderAccepted
 from contracts.payments import PaymentCharged, PaymentDeclined
 from contracts.shipping import ShipmentCreated
 from pavane.testing import FakeContext, FakeUndoContext
@@ -20,26 +20,17 @@ from services.inventory.database import open_database, products
 from services.inventory.stock import GivenBack, Stock, open_stock
 from services.inventory.stocktaking import Product, take_stock
 from services.inventory.workers import release_stock, reserve_stock
-from services.orders.book import value_of
 from services.payments.till import Refunded, open_till
 from services.payments.workers import charge_payment, refund_payment
 from services.shipping.dock import Recalled, open_dock
 from services.shipping.workers import create_shipment, recall_shipment
-from tests.services.shop import SHELVES, order
+from tests.services.shop import SHELVES, accepted, order
 
-
-def accepted(placed: OrderPlaced) -> Order:
-    return Order(
-        order_id=placed.order_id,
-        customer_id=placed.customer_id,
-        lines=placed.lines,
-        freight=placed.freight,
-        value=value_of(placed.lines),
-    )
+pytestmark = pytest.mark.usefixtures("kind")
 
 
 @pytest.fixture
-async def stock() -> AsyncGenerator[Stock, None]:
+async def stock(kind: str) -> AsyncGenerator[Stock, None]:
     await take_stock(inventory_url(), SHELVES)
     async with open_stock() as stock:
         yield stock

@@ -6,38 +6,47 @@ import re
 
 import orjson
 import pytest
-from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, ResponseError
 
-from pavane.adapters.redis import border, checks, documents, rows
+from pavane.adapters.redis import checks, documents, rows
 from pavane.adapters.redis.keys import Keys
-from pavane.adapters.redis.scripting import DRAINING, FOLDER, FRAGMENTS, load_scripts
-from pavane.adapters.redis.wire import pack, pack_script
+from pavane.adapters.redis.scripting import DRAINING, FOLDER, FRAGMENTS, SCRIPTS, load_library, pack_call
+from pavane.adapters.redis.wire import pack
 from pavane.core.record import EventRow
-from pavane.errors import SettingsError, StateUnavailable
+from pavane.errors import SettingsError
 
 
 def test_only_what_drains_a_full_server_and_what_only_reads_may_run_on_one() -> None:
-    first = {name: script.body.split(b"\n", 1)[0] for name, script in load_scripts().items()}
+    registered = r"function_name = 'pavane_[0-9a-f]{16}_(\w+)', flags = {(.*?)},"
+    flags = {name: said.strip() for name, said in re.findall(registered, load_library().body.decode())}
+    assert set(flags) == SCRIPTS
     for name in ("begin", "commit", "start", "emit", "redrive", "discard", "claim"):
-        assert first[name] == b"#!lua"
+        assert flags[name] == ""
     for name in DRAINING:
-        assert first[name] == b"#!lua flags=allow-oom"
-    assert first["read"] == b"#!lua flags=no-writes,allow-oom"
+        assert flags[name] == "'allow-oom'"
+    assert flags["read"] == "'no-writes', 'allow-oom'"
+
+
+def test_another_text_is_another_library_beside_the_first() -> None:
+    library, same = load_library(), load_library()
+    other = load_library({"clock": "local Clock = {}"})
+    assert library == same
+    assert not set(library.functions.values()) & set(other.functions.values())
+    name = library.body.split(b"\n", 1)[0].removeprefix(b"#!lua name=")
+    assert all(function.startswith(name + b"_") for function in library.functions.values())
 
 
 def test_every_lua_file_is_part_of_a_script_and_only_one_of_them_asks_for_the_time() -> None:
-    used = set(FRAGMENTS).union(*FRAGMENTS.values())
     files = {file.stem: file.read_text() for file in FOLDER.glob("*.lua")}
-    assert used == set(files)
+    assert SCRIPTS.union(FRAGMENTS) == set(files)
+    assert not SCRIPTS.intersection(FRAGMENTS)
     assert [name for name, text in files.items() if "'TIME'" in text] == ["clock"]
 
 
-def test_every_script_stands_on_all_that_it_calls() -> None:
-    files = {file.stem: file.read_text() for file in FOLDER.glob("*.lua")}
-    for name, fragments in FRAGMENTS.items():
-        for part in (*fragments, name):
-            called = {module.lower() for module in re.findall(r"\b([A-Z][a-z]+)\.\w+\(", files[part])}
-            assert called <= set(fragments), f"{name}: {part}.lua calls {called - set(fragments)}"
+def test_every_fragment_stands_on_all_that_it_calls() -> None:
+    for place, name in enumerate(FRAGMENTS, 1):
+        text = (FOLDER / f"{name}.lua").read_text()
+        called = {module.lower() for module in re.findall(r"\b([A-Z][a-z]+)\.\w+\(", text)}
+        assert called <= set(FRAGMENTS[:place]), f"{name}.lua calls {called - set(FRAGMENTS[:place])}"
 
 
 def test_no_script_reads_a_payload_or_takes_its_text_from_data() -> None:
@@ -58,8 +67,8 @@ def test_all_keys_of_a_record_are_in_the_slot_of_its_shard() -> None:
 
 def test_a_command_is_packed_by_the_lengths_of_its_bytes() -> None:
     assert pack(b"SET", "ü".encode(), b"") == b"*3\r\n$3\r\nSET\r\n$2\r\n\xc3\xbc\r\n$0\r\n\r\n"
-    packed = pack_script(b"f" * 40, b"key", [b"a\r\n", b""])
-    expected = pack(b"EVALSHA", b"f" * 40, b"1", b"key", b"a\r\n", b"")
+    packed = pack_call(b"pavane_begin", b"key", [b"a\r\n", b""])
+    expected = pack(b"FCALL", b"pavane_begin", b"1", b"key", b"a\r\n", b"")
     assert packed == expected
 
 
@@ -85,35 +94,6 @@ def test_an_event_is_stored_as_it_came() -> None:
         trace=("a", "b", "ü\n"),
     )
     assert rows.event(documents.event_bytes(event)) == event
-
-
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (ResponseError("LOADING Redis is loading"), "loading"),
-        (ResponseError("MISCONF Redis is configured to save"), "disk"),
-        (ResponseError("NOREPLICAS Not enough good replicas"), "replicas"),
-        (ResponseError("BUSY Redis is busy"), "busy"),
-        (ResponseError("CLUSTERDOWN The cluster is down"), "cluster"),
-        (OutOfMemoryError("command not allowed"), "full"),
-        (NoPermissionError("this user has no permissions"), "may not"),
-    ],
-)
-def test_a_server_that_cannot_serve_now_is_unavailable(error: ResponseError, said: str) -> None:
-    raised = border.refused(error)
-    assert isinstance(raised, StateUnavailable)
-    assert said in str(raised)
-
-
-def test_what_concerns_one_record_is_no_outage() -> None:
-    raised = border.refused(ResponseError("WRONGTYPE orders:{s00}:history:flow:1 is a string"))
-    assert not isinstance(raised, StateUnavailable)
-    assert "history:flow:1" in str(raised)
-
-
-def test_credentials_never_show() -> None:
-    raised = border.unavailable(AuthenticationError("invalid username-password pair s3cret"))
-    assert "s3cret" not in str(raised)
 
 
 def test_old_servers_are_refused_and_silent_ones_are_not_judged() -> None:

@@ -15,6 +15,8 @@ from pavane.model.workflow import Workflow, workflows_started_by
 
 T = TypeVar("T")
 
+_RENAME = "Give one of them another name."
+
 
 def check(
     services: Sequence[Service[Any]],
@@ -43,9 +45,9 @@ def _shared_names(
     services: Sequence[Service[Any]], workflows: Sequence[Workflow[Any, Any]]
 ) -> Iterator[Problem]:
     for name, same in _repeated(services, lambda service: service.name):
-        yield _problem("bad_name", f"{len(same)} services have this name.", name, same[-1].place)
+        yield _problem("bad_name", f"{len(same)} services have this name.", name, same[-1].place, _RENAME)
     for name, alike in _repeated(workflows, lambda workflow: workflow.name):
-        yield _problem("bad_name", f"{len(alike)} workflows have this name.", name, alike[-1].place)
+        yield _problem("bad_name", f"{len(alike)} workflows have this name.", name, alike[-1].place, _RENAME)
 
 
 def _nameless(events: Sequence[type[Event]]) -> Iterator[Problem]:
@@ -70,7 +72,7 @@ def _unfinished(services: Sequence[Service[Any]]) -> Iterator[Problem]:
 def _duplicate_workers(definitions: Sequence[WorkerDefinition]) -> Iterator[Problem]:
     for name, same in _repeated(definitions, lambda definition: definition.full_name):
         message = f"{len(same)} workers have this name; a worker is one queue and one handler."
-        yield _problem("duplicate_worker", message, name, same[-1].place)
+        yield _problem("duplicate_worker", message, name, same[-1].place, _RENAME)
 
 
 def _duplicate_events(events: Iterable[type[Event]]) -> Iterator[Problem]:
@@ -93,7 +95,8 @@ def _shared_starts(workflows: Sequence[Workflow[Any, Any]]) -> Iterator[Problem]
     for name, same in _repeated(workflows, lambda workflow: workflow.starts_with.event_name):
         names = " and ".join(workflow.name for workflow in same)
         message = f"it starts {names}; an event starts at most one workflow."
-        yield _problem("start_event_shared", message, name, same[-1].place)
+        remedy = "Let one of them start with another event, which a worker of the other may emit."
+        yield _problem("start_event_shared", message, name, same[-1].place, remedy)
 
 
 def _workflows_not_loaded(

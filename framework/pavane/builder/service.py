@@ -50,7 +50,7 @@ class Service(Generic[R]):
         self._slots: list[Slot] = []
         findings = Findings(str(name), self.place)
         if wrong := name_problem(name):
-            findings.add("bad_name", wrong)
+            findings.add("bad_name", wrong, remedy="Take a name such as inventory.")
         _check_lifespan(lifespan, findings)
         findings.raise_all()
 
@@ -64,7 +64,7 @@ class Service(Generic[R]):
         self._slots.append(slot)
         findings = Findings(slot.full_name, slot.place)
         if wrong := name_problem(name):
-            findings.add("bad_name", wrong)
+            findings.add("bad_name", wrong, remedy="Take a name such as reserve_stock.")
         return WorkerBuilder(slot, problems=tuple(findings.problems))
 
     @property

@@ -10,7 +10,7 @@ from typing import Final
 
 import typer
 
-from pavane.cli.exits import NO, UNREACHABLE
+from pavane.cli.exits import NO, UNREACHABLE, remedy_of
 from pavane.cli.findings import NAMES, Finding, error, not_seen, ok
 from pavane.cli.loading import load_app
 from pavane.cli.options import AppOption
@@ -35,8 +35,15 @@ from pavane.ports.store import Store
 from pavane.runtime.clock import SystemClock
 from pavane.settings import Settings, mask_url
 
-OF_MANAGEMENT: Final = ("broker_permissions", "dead_lettering", "policies", "consumer_timeout")
-"""Checks that only RabbitMQ's management API can answer."""
+OF_MANAGEMENT: Final = {
+    "broker_permissions": "`rabbitmqctl list_permissions` shows what pavane's user may do.",
+    "dead_lettering": "`rabbitmqctl list_queues name messages messages_ready messages_unacknowledged`: "
+    "what is neither ready nor unacknowledged cannot be dead-lettered.",
+    "policies": "`rabbitmqctl list_policies` shows what is imposed on pavane's queues.",
+    "consumer_timeout": "`rabbitmqctl environment` shows consumer_timeout; "
+    "it has to be longer than any handler may take.",
+}
+"""Checks that only RabbitMQ's management API can answer, and who else does."""
 
 
 def doctor(context: typer.Context, app: AppOption = None) -> None:
@@ -67,7 +74,7 @@ async def _examine(settings: Settings, wanted: Topology | None) -> tuple[list[Fi
         findings.append(
             await broker_version(settings)
             if broker_found.status == "ok"
-            else not_seen("broker_version", "the broker is unreachable")
+            else not_seen("broker_version", "the broker is unreachable", "See broker_connection.")
         )
         findings += await state_checks(settings)
         findings += await _work(
@@ -80,7 +87,7 @@ async def _open(name: str, url: str | None, open_it: Callable[[], Awaitable[None
     try:
         await open_it()
     except PavaneError as refusal:
-        return error(name, str(refusal), refusal.remedy or None)
+        return error(name, str(refusal), remedy_of(refusal))
     return ok(name, mask_url(url or ""))
 
 
@@ -90,7 +97,7 @@ def _of_management(settings: Settings) -> list[Finding]:
         if settings.management_url
         else "set PAVANE_MANAGEMENT_URL"
     )
-    return [not_seen(name, why) for name in OF_MANAGEMENT]
+    return [not_seen(name, why, remedy) for name, remedy in OF_MANAGEMENT.items()]
 
 
 async def _work(
@@ -113,13 +120,13 @@ async def _work(
 
 async def _one(name: str, possible: bool, check: Callable[[], Awaitable[Finding]]) -> Finding:
     if not possible:
-        return not_seen(name, "a server is unreachable")
+        return not_seen(name, "a server is unreachable", "See broker_connection and state_connection.")
     try:
         return await check()
     except StateLost:
-        return not_seen(name, "there is no state, see epoch")
+        return not_seen(name, "there is no state", "See epoch.")
     except PavaneError as refusal:
-        return error(name, str(refusal), refusal.remedy or None)
+        return error(name, str(refusal), remedy_of(refusal))
 
 
 def _print(out: Output, findings: list[Finding]) -> None:

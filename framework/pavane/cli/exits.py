@@ -53,6 +53,18 @@ _CODES: Final[tuple[tuple[type[PavaneError], int], ...]] = (
 )
 
 
+_REMEDIES: Final = {
+    USAGE: "`--help` shows what can be given.",
+    REFUSED: "`pavane runs show` says how the run stands.",
+}
+"""Where the error knows no better."""
+
+
 def code_of(error: PavaneError) -> int:
     """The exit code that tells of `error`."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), NO)
+
+
+def remedy_of(error: PavaneError) -> str:
+    """What to do about `error`; never empty."""
+    return error.remedy or _REMEDIES.get(code_of(error), "`pavane runs show` and `pavane dlq ls` say more.")

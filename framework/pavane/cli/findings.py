@@ -29,7 +29,7 @@ NAMES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The answer of one check; `remedy` says what to do, where there is something to do."""
+    """The answer of one check; `remedy` says what to do, unless all is well."""
 
     name: str
     status: Literal["ok", "warning", "error"]
@@ -41,13 +41,13 @@ def ok(name: str, summary: str) -> Finding:
     return Finding(name, "ok", summary)
 
 
-def warning(name: str, summary: str, remedy: str | None = None) -> Finding:
+def warning(name: str, summary: str, remedy: str) -> Finding:
     return Finding(name, "warning", summary, remedy)
 
 
-def error(name: str, summary: str, remedy: str | None = None) -> Finding:
+def error(name: str, summary: str, remedy: str) -> Finding:
     return Finding(name, "error", summary, remedy)
 
 
-def not_seen(name: str, why: str) -> Finding:
-    return Finding(name, "warning", f"not seen: {why}")
+def not_seen(name: str, why: str, remedy: str) -> Finding:
+    return Finding(name, "warning", f"not seen: {why}", remedy)

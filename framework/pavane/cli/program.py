@@ -13,7 +13,7 @@ import typer
 from typer.main import get_command
 
 from pavane.cli import dlq, doctor, run, runs, start, topology
-from pavane.cli.exits import DONE, INTERRUPTED, TIMED_OUT, USAGE, code_of
+from pavane.cli.exits import DONE, INTERRUPTED, TIMED_OUT, USAGE, code_of, remedy_of
 from pavane.cli.later import refuse_later
 from pavane.cli.logs import quiet_logs
 from pavane.cli.output import Output
@@ -81,10 +81,10 @@ def execute(arguments: Sequence[str]) -> int:
         refuse_later(rest)
         code = get_command(program).main(args=[*globals_, *rest], prog_name="pavane", standalone_mode=False)
     except PavaneError as error:
-        out.error(error.code, str(error), error.remedy)
+        out.error(error.code, str(error), remedy_of(error))
         return code_of(error)
     except TimeoutError as error:
-        out.error("timeout", str(error), "")
+        out.error("timeout", str(error), "It goes on by itself: look again, or give a longer --timeout.")
         return TIMED_OUT
     except typer.Abort:
         return INTERRUPTED

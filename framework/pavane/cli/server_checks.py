@@ -19,6 +19,9 @@ PATIENCE: Final = 5.0
 OLDEST_BROKER: Final = (3, 10)
 OLDEST_STATE: Final = (7, 0)
 
+FORBIDDEN: Final = "this user may not read Redis's configuration"
+MAY_ASK: Final = "Permit it: `redis-cli ACL SETUSER NAME +info +config|get`."
+
 
 async def broker_version(settings: Settings) -> Finding:
     """RabbitMQ says its version to whoever connects."""
@@ -29,18 +32,20 @@ async def broker_version(settings: Settings) -> Finding:
             said: Mapping[str, Any] = connection.server_properties
             await connection.close()
     except (aiormq.exceptions.AMQPError, OSError, TimeoutError) as refusal:
-        return not_seen(name, f"{type(refusal).__name__}")
+        return not_seen(name, type(refusal).__name__, "See broker_connection.")
     version = said.get("version", b"")
     text = version.decode() if isinstance(version, bytes) else str(version)
     return judge_version(name, "RabbitMQ", text, OLDEST_BROKER)
 
 
 def judge_version(name: str, server: str, version: str, oldest: tuple[int, int]) -> Finding:
+    needed = ".".join(map(str, oldest))
     found = re.match(r"(\d+)\.(\d+)", version)
     if found is None:
-        return not_seen(name, f"{server} does not say its version")
+        return not_seen(
+            name, f"{server} does not say its version", f"Compare it yourself with {server} {needed}."
+        )
     if (int(found[1]), int(found[2])) < oldest:
-        needed = ".".join(map(str, oldest))
         return error(name, f"{server} {version} is too old.", f"Upgrade to {server} {needed} or later.")
     return ok(name, f"{server} {version}")
 
@@ -61,7 +66,8 @@ async def state_checks(settings: Settings) -> list[Finding]:
             facts = await _ask(str(settings.state_url))
     except (RedisError, OSError, TimeoutError, ValueError) as refusal:
         why = type(refusal).__name__
-        return [not_seen(name, why) for name in ("state_version", "persistence", "eviction")]
+        names = ("state_version", "persistence", "eviction")
+        return [not_seen(name, why, "See state_connection.") for name in names]
     version = str(facts.server.get("redis_version", ""))
     return [
         judge_version("state_version", "Redis", version, OLDEST_STATE),
@@ -95,7 +101,7 @@ def judge_persistence(facts: StateFacts, durability: str) -> Finding:
     """What a crash can take back, in words."""
     name, config = "persistence", facts.config
     if "appendonly" not in config:
-        return not_seen(name, "this user may not read Redis's configuration")
+        return not_seen(name, FORBIDDEN, MAY_ASK)
     if facts.persistence.get("aof_last_write_status", "ok") != "ok":
         return error(name, "Redis cannot write its append-only file.", "Look at its log and its disk.")
     remedy = "Set `appendonly yes` and `appendfsync everysec` (or `always`) in redis.conf."
@@ -120,7 +126,7 @@ def judge_persistence(facts: StateFacts, durability: str) -> Finding:
 def judge_eviction(config: Mapping[str, str]) -> Finding:
     policy = config.get("maxmemory-policy")
     if policy is None:
-        return not_seen("eviction", "this user may not read Redis's configuration")
+        return not_seen("eviction", FORBIDDEN, MAY_ASK)
     if policy == "noeviction":
         return ok("eviction", "Redis throws nothing away (noeviction).")
     return error(

@@ -21,6 +21,8 @@ from pavane.ports.store import Place
 class LetterNotFound(UsageError):
     """No such dead letter, or no longer: it was redriven, discarded, or its job went on."""
 
+    usual_remedy = "`pavane dlq ls` lists the letters there are."
+
 
 class DeadLetters(LaterLetterActions):
     """The dead letters of a namespace."""

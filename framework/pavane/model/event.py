@@ -128,9 +128,10 @@ def _problems_of(cls: type[Event], name: str | None, version: object, place: Pla
     found: list[Problem] = []
     if name is not None:
         if wrong := event_name_problem(name):
-            found.append(_problem("bad_name", wrong, cls, place))
+            found.append(_problem("bad_name", wrong, cls, place, remedy="Take a name such as order.placed."))
         elif f"{name}.".startswith(RESERVED) and cls.__module__ != FRAMEWORK_MODULE:
-            found.append(_problem("bad_name", "names under pavane. are the framework's own.", cls, place))
+            message = "names under pavane. are the framework's own."
+            found.append(_problem("bad_name", message, cls, place, remedy="Choose another first word."))
         if isinstance(version, bool) or not isinstance(version, int) or version < 1:
             found.append(_problem("bad_value", f"version {version!r} is no whole number from 1.", cls, place))
     for field in cls.model_fields:

@@ -137,7 +137,7 @@ class _Findings:
 
     def name(self) -> None:
         if wrong := name_problem(self.workflow.name):
-            self.add("bad_name", wrong)
+            self.add("bad_name", wrong, remedy="Take a name such as order_fulfilment.")
 
     def events(self) -> None:
         workflow = self.workflow

@@ -37,7 +37,7 @@ class Patience:
     def __init__(self, clock: Clock, random: Random) -> None:
         self._clock = clock
         self._random = random
-        self._away: set[str] = set()
+        self._away: dict[str, Exception] = {}
 
     async def insist(self, what: str, call: Callable[[], Awaitable[T]], *, routable: bool = False) -> T:
         """`await call()` until it is answered.
@@ -63,14 +63,18 @@ class Patience:
 
     def noticed(self, what: str, error: Exception) -> None:
         """Somebody was not answered: say it, once for each outage. Nobody but a person ends a lost state."""
-        if what not in self._away:
-            self._away.add(what)
+        known, self._away[what] = what in self._away, error
+        if not known:
             level = logging.ERROR if isinstance(error, StateLost) else logging.WARNING
             remedy = getattr(error, "remedy", "")
             log.log(level, "%s: %s Work waits for it; no attempt is spent. %s", what, error, remedy)
 
     def answered(self, what: str) -> None:
         """Somebody was answered: an outage that was noticed is over."""
-        if what in self._away:
-            self._away.discard(what)
+        if self._away.pop(what, None) is not None:
             log.warning("%s: answers again.", what)
+
+    def missed(self, what: str) -> Exception | None:
+        """Why a server is away, as whoever asked it last was told; `None` if it answered."""
+        error = self._away.get(what)
+        return error if isinstance(error, AWAY) else None

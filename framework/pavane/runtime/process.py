@@ -73,8 +73,20 @@ class Process:
 
     @property
     def ready(self) -> bool:
-        """Whether every consumer exists on the broker right now."""
-        return bool(self.consumers) and all(consumer.ready for consumer in self.consumers)
+        """Whether this process can do its work right now: it consumes, and the store answers and remembers."""
+        return not self.unready_because
+
+    @property
+    def unready_because(self) -> str:
+        """Why it is not ready; empty if it is.
+
+        A store that went away is noticed by whoever asks it next: a job at once, the relay within 15 s.
+        """
+        missing = sum(not consumer.ready for consumer in self.consumers)
+        if missing or not self.consumers:
+            return f"{missing or 'all'} consumers do not exist on the broker"
+        error = self._crew.patience.missed("state")
+        return str(error) if error else ""
 
     @property
     def busy(self) -> bool:

@@ -29,6 +29,7 @@ def test_what_a_crash_can_take_back_is_said_in_words(
 ) -> None:
     finding = judge_persistence(given, durability)
     assert finding.status == status
+    assert bool(finding.remedy) == (status != "ok")
     assert says in finding.summary
 
 
@@ -37,11 +38,15 @@ def test_a_redis_that_evicts_is_an_error_with_the_command_that_mends_it() -> Non
     assert finding.status == "error"
     assert "CONFIG SET maxmemory-policy noeviction" in (finding.remedy or "")
     assert judge_eviction({"maxmemory-policy": "noeviction"}).status == "ok"
-    assert judge_eviction({}).summary.startswith("not seen")
+    unseen = judge_eviction({})
+    assert unseen.summary.startswith("not seen")
+    assert "ACL SETUSER" in (unseen.remedy or "")
 
 
 @pytest.mark.parametrize(
     ("version", "status"), [("3.10.8", "ok"), ("4.1.0-rc.1", "ok"), ("3.9.30", "error"), ("?", "warning")]
 )
 def test_versions_are_compared_as_numbers(version: str, status: str) -> None:
-    assert judge_version("broker_version", "RabbitMQ", version, (3, 10)).status == status
+    finding = judge_version("broker_version", "RabbitMQ", version, (3, 10))
+    assert finding.status == status
+    assert bool(finding.remedy) == (status != "ok")

@@ -28,7 +28,7 @@ from pavane import (
     TopologyMismatch,
     UsageError,
 )
-from pavane.cli.exits import code_of
+from pavane.cli.exits import code_of, remedy_of
 from pavane.cli.loading import load_app
 from pavane.cli.options import read_time
 from pavane.cli.program import execute, hoist
@@ -56,6 +56,7 @@ from pavane.settings import Settings
 )
 def test_every_error_has_its_exit_code(error: PavaneError, code: int) -> None:
     assert code_of(error) == code
+    assert remedy_of(error)
 
 
 def test_global_options_may_stand_anywhere_before_the_end_of_options() -> None:

@@ -8,18 +8,13 @@ Measured: together with the cheaper publish path this makes a chain of steps hal
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 
-from pavane.adapters.rabbitmq.border import border
-from pavane.adapters.rabbitmq.frames import ack_frame, beneath
-from pavane.errors import BrokerUnavailable
-
-log = logging.getLogger(__name__)
+from pavane.adapters.rabbitmq.frames import ack_frame
+from pavane.adapters.rabbitmq.tap import Tap
 
 
 @dataclass(slots=True)
@@ -52,11 +47,11 @@ class Ledger:
 class Acks:
     """Sends the acknowledgements of `channel`. One that comes too late is forgotten: a redelivery follows."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = beneath(channel)
+    def __init__(self, channel: Channel, tap: Tap) -> None:
+        self._channel = channel
+        self._tap = tap
         self._ledger = Ledger()
         self._scheduled = False
-        self._sending: asyncio.Task[None] | None = None
         self._stopped = False
 
     def delivered(self, tag: int) -> None:
@@ -69,45 +64,20 @@ class Acks:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._send)
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Send what is finished, then ignore all that comes: the channel is about to close."""
         self._stopped = True
         self._send()
-        if self._sending:
-            await asyncio.wait([self._sending])
-
-    def abandon(self) -> None:
-        """The channel is gone: ignore all that comes."""
-        self._stopped = True
+        self._tap.flush()
 
     def _send(self) -> None:
-        """Hand what is finished to the connection. While its queue is full, what comes meanwhile waits with it."""
         self._scheduled = False
-        if self._sending is not None or self._channel.is_closed:
+        if self._channel.is_closed:
             return
-        frames = self._take()
-        if not frames:
-            return
-        frame = ChannelFrame(payload=frames, should_close=False)
-        if self._channel.write_queue.full():
-            self._sending = asyncio.get_running_loop().create_task(self._send_later(frame))
-        else:
-            self._channel.write_queue.put_nowait(frame)
-
-    async def _send_later(self, frame: ChannelFrame) -> None:
-        try:
-            with border("acknowledging"):
-                await self._channel.write_queue.put(frame)
-        except BrokerUnavailable as lost:
-            log.debug("acknowledgement lost, the delivery will come again: %s", lost)
-        finally:
-            self._sending = None
-            self._send()
-
-    def _take(self) -> bytes:
-        """The frames for all that is finished now."""
         prefix, behind = self._ledger.take()
-        frames = [ack_frame(self._channel.number, tag) for tag in behind]
+        number = self._channel.number
+        frames = [ack_frame(number, tag) for tag in behind]
         if prefix is not None:
-            frames.insert(0, ack_frame(self._channel.number, prefix, multiple=True))
-        return b"".join(frames)
+            frames.insert(0, ack_frame(number, prefix, multiple=True))
+        if frames:
+            self._tap.write(b"".join(frames))

@@ -16,6 +16,7 @@ from pavane.adapters.rabbitmq.acks import Acks
 from pavane.adapters.rabbitmq.border import border
 from pavane.adapters.rabbitmq.connection import Link
 from pavane.adapters.rabbitmq.declare import declare, plan, restore
+from pavane.adapters.rabbitmq.decode import named_properties
 from pavane.adapters.rabbitmq.delivery import read_delivery
 from pavane.adapters.rabbitmq.publisher import Publisher
 from pavane.adapters.rabbitmq.subscription import RabbitMQSubscription
@@ -90,7 +91,7 @@ class RabbitMQBroker:
             self._restoring.cancel()
         closing = [asyncio.create_task(subscription.close()) for subscription in subscriptions]
         if self._getter_acks:
-            closing.append(asyncio.create_task(self._getter_acks.stop()))
+            self._getter_acks.stop()
         if closing:
             _, late = await asyncio.wait(closing, timeout=CLOSE_TIMEOUT)
             for task in late:
@@ -134,7 +135,8 @@ class RabbitMQBroker:
                 taken = await channel.basic_get(queue, timeout=REPLY_TIMEOUT)
         if isinstance(taken.delivery, spec.Basic.GetEmpty):
             return None
-        delivery = read_delivery(taken, queue, acks.settle)
+        properties = named_properties(taken.header.properties)
+        delivery = read_delivery(taken.delivery_tag or 0, properties, taken.body, queue, acks.settle)
         acks.delivered(delivery.tag)
         return delivery
 
@@ -144,7 +146,7 @@ class RabbitMQBroker:
             self._getter = self._getter_acks = None
             if channel is None or acks is None or channel.is_closed:
                 return
-            await acks.stop()
+            acks.stop()
             with border("closing a channel"):
                 await channel.close(timeout=REPLY_TIMEOUT)
 
@@ -162,8 +164,8 @@ class RabbitMQBroker:
 
     async def _get_channel(self) -> tuple[Channel, Acks]:
         if self._getter is None or self._getter_acks is None or self._getter.is_closed:
-            self._getter = await self._consuming.channel()
-            self._getter_acks = Acks(self._getter)
+            self._getter, tap = await self._consuming.tapped_channel()
+            self._getter_acks = Acks(self._getter, tap)
         return self._getter, self._getter_acks
 
     async def _restore_queue(self, queue: str) -> bool:

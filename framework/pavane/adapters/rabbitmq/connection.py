@@ -16,14 +16,15 @@ import logging
 import random
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import cast
+from typing import Any, cast
 
 import aio_pika
 from aiormq.abc import AbstractConnection
 from aiormq.channel import Channel
 from yarl import URL
 
-from pavane.adapters.rabbitmq.border import LOST, border, ending, place, reason
+from pavane.adapters.rabbitmq.border import LOST, border, ending, place, unreachable
+from pavane.adapters.rabbitmq.tap import Tap, Tapping
 from pavane.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Link:
         self._name = name
         self._heartbeat = max(1, round(heartbeat))
         self._transport: aio_pika.abc.AbstractConnection | None = None
+        self._tap: Tap | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
         self._closed = False
@@ -73,18 +75,21 @@ class Link:
         """
         self._closed = False
         self._up.clear()
-        refusals: list[str] = []
+        refusals: list[BrokerUnavailable] = []
         for _ in self._urls:
             try:
                 connection = await self._connect()
             except BrokerUnavailable as refusal:
-                refusals.append(str(refusal))
+                refusals.append(refusal)
                 self._turn += 1
             else:
                 self._up.set()
                 self._keeper = asyncio.create_task(self._keep(connection), name=f"pavane {self._name}")
                 return
-        raise BrokerUnavailable("; ".join(refusals))
+        raise BrokerUnavailable(
+            "; ".join(map(str, refusals)),
+            remedy=" ".join(dict.fromkeys(refusal.remedy for refusal in refusals)),
+        )
 
     async def close(self) -> None:
         """Disconnect and stop coming back. Takes seconds at most, whatever the connection is doing."""
@@ -95,6 +100,11 @@ class Link:
             keeper.cancel()
             await asyncio.wait([keeper], timeout=CLOSE_TIMEOUT)
         await self._drop_transport()
+
+    @property
+    def at_once(self) -> bool:
+        """Whether `ready` would not wait."""
+        return self.up and self._tap is not None and not self._tap.blocked
 
     async def ready(self) -> AbstractConnection:
         """The connection as soon as it stands and the broker reads from it (no memory or disk alarm).
@@ -117,13 +127,19 @@ class Link:
         Raises:
             BrokerUnavailable: the connection is down, or went down.
         """
-        if not self.up:
+        channel, _ = await self.tapped_channel(confirms=confirms)
+        return channel
+
+    async def tapped_channel(self, *, confirms: bool = False) -> tuple[Channel, Tap]:
+        """A new channel, as `channel` gives, and the tap of its connection."""
+        tap = self._tap
+        if not self.up or tap is None:
             raise BrokerUnavailable(f"no connection to RabbitMQ at {self._where()}")
         with border("opening a channel"):
             channel = await self._beneath().channel(
                 publisher_confirms=confirms, on_return_raises=True, timeout=CONNECT_TIMEOUT
             )
-            return cast("Channel", channel)
+            return cast("Channel", channel), tap
 
     async def wait_up(self) -> None:
         """Return once the connection stands.
@@ -148,21 +164,23 @@ class Link:
         url = self._urls[self._turn % len(self._urls)]
         asked_before = _asked()
         try:
-            self._transport = await aio_pika.connect(
+            tapped = await aio_pika.connect(
                 url,
                 timeout=CONNECT_TIMEOUT,
                 heartbeat=self._heartbeat,
                 client_properties={"connection_name": self._name},
+                connection_class=_Tapped,
             )
+            self._transport, self._tap = tapped, tapped.tapping.tap
             return self._beneath()
         except asyncio.CancelledError:
             if _asked() > asked_before:
                 raise
-            raise BrokerUnavailable(f"RabbitMQ at {place(url)}: connection reset") from None
+            raise unreachable(url, ConnectionResetError()) from None
         except Exception as error:
             # Whatever it is, there is no connection, and the keeper must try again. Not chained: some of the
             # library's errors carry the URL with the password.
-            raise BrokerUnavailable(f"RabbitMQ at {place(url)}: {reason(error)}") from None
+            raise unreachable(url, error) from None
 
     async def _keep(self, connection: AbstractConnection) -> None:
         """Wait for the connection to end, bring back another, for ever."""
@@ -175,7 +193,7 @@ class Link:
             log.info("%s: connected to RabbitMQ at %s again", self._name, self._where())
 
     async def _drop_transport(self) -> None:
-        transport, self._transport = self._transport, None
+        transport, self._transport, self._tap = self._transport, None, None
         if transport:
             with suppress(*LOST):
                 await asyncio.wait_for(transport.close(), CLOSE_TIMEOUT)
@@ -191,6 +209,15 @@ class Link:
             except BrokerUnavailable as refusal:
                 self._turn += 1
                 log.warning("%s: %s", self._name, refusal)
+
+
+class _Tapped(aio_pika.Connection):
+    """A connection with a tap on its socket."""
+
+    def __init__(self, url: URL, *args: Any, **kwargs: Any) -> None:
+        super().__init__(url, *args, **kwargs)
+        self.tapping = Tapping(self.url)
+        self.kwargs["transport_factory"] = self.tapping
 
 
 def user_of(url: URL) -> str | None:

@@ -13,7 +13,9 @@ from aiormq.channel import Channel
 
 from pavane.adapters.rabbitmq.acks import Acks
 from pavane.adapters.rabbitmq.border import border, ending
+from pavane.adapters.rabbitmq.content import Deliveries, Properties
 from pavane.adapters.rabbitmq.delivery import RabbitMQDelivery, read_delivery
+from pavane.adapters.rabbitmq.tap import Tap
 from pavane.errors import BrokerUnavailable
 from pavane.ports.broker import Delivery
 
@@ -36,6 +38,7 @@ class Consumer:
     def __init__(
         self,
         channel: Channel,
+        tap: Tap,
         queue: str,
         *,
         prefetch: int,
@@ -43,11 +46,13 @@ class Consumer:
         lost: Callable[[], None],
     ) -> None:
         self._channel = channel
+        self._tap = tap
+        self._deliveries = Deliveries(self._on_message)
         self._queue = queue
         self._prefetch = prefetch
         self._receive = receive
         self._lost = lost
-        self._acks = Acks(channel)
+        self._acks = Acks(channel, tap)
         self._out: set[int] = set()
         self._held: deque[RabbitMQDelivery] = deque()
         self._tag: str | None = None
@@ -66,6 +71,7 @@ class Consumer:
             BrokerUnavailable: the broker refused or was lost; the channel is of no use any more.
         """
         ending(self._channel).add_done_callback(lambda _: self._end())
+        self._tap.serve(self._channel.number, self._deliveries)
         self._channel.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
         with border(f"consuming {self._queue}"):
             await self._consume()
@@ -95,14 +101,14 @@ class Consumer:
         In this order: an acknowledgement on a channel that is being closed ends the whole connection (504).
         """
         await self.cancel()
-        await self._acks.stop()
+        self._acks.stop()
         self._out.clear()
         with suppress(BrokerUnavailable), border("closing a channel"):
             await asyncio.wait_for(self._channel.close(), CLOSE_TIMEOUT)
 
     async def _consume(self) -> None:
         await self._channel.basic_qos(prefetch_count=self._prefetch, timeout=REPLY_TIMEOUT)
-        reply = await self._channel.basic_consume(self._queue, self._on_message, timeout=REPLY_TIMEOUT)
+        reply = await self._channel.basic_consume(self._queue, _nobody, timeout=REPLY_TIMEOUT)
         self._tag = reply.consumer_tag
 
     async def _unsubscribe(self) -> None:
@@ -110,10 +116,9 @@ class Consumer:
         if tag is not None:
             await self._channel.basic_cancel(tag, timeout=REPLY_TIMEOUT)
 
-    async def _on_message(self, delivered: DeliveredMessage) -> None:
-        # Runs in a task of aiormq that is cancelled with its channel: it only hands over.
-        delivery = read_delivery(delivered, self._queue, self._settle)
-        self._acks.delivered(delivery.tag)
+    def _on_message(self, tag: int, properties: Properties, body: bytes) -> None:
+        delivery = read_delivery(tag, properties, body, self._queue, self._settle)
+        self._acks.delivered(tag)
         self._held.append(delivery)
         self._hand_out()
 
@@ -138,9 +143,15 @@ class Consumer:
             self._end()
 
     def _end(self) -> None:
+        self._tap.leave(self._channel.number, self._deliveries)
         if self._stopped:
             return
         self._stopped = True
         self._held.clear()
         if self._started:
             self._lost()
+
+
+async def _nobody(delivered: DeliveredMessage) -> None:
+    """What aiormq is told to call: the tap takes the deliveries of this channel before it sees any."""
+    raise RuntimeError(f"delivery {delivered.delivery_tag} was not taken")

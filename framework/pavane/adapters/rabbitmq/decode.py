@@ -13,7 +13,7 @@ Tables are read by offset instead of by slicing what is left, so a header costs 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -29,7 +29,7 @@ DEPTH_LIMIT: Final = 32
 
 _UINT32: Final = struct.Struct(">I")
 _UINT64: Final = struct.Struct(">Q")
-_CONTENT: Final = struct.Struct(">HHQ")
+_CONTENT: Final = struct.Struct(">HH")
 
 
 class Unreadable(str):
@@ -207,21 +207,31 @@ _PROPERTIES: Final[tuple[tuple[str, Reader], ...]] = (
 )
 
 
-def content_header(data: bytes) -> ContentHeader:
-    """The header frame of a message: size of the body, and the properties as far as they can be read."""
-    header = ContentHeader()
-    header.class_id, header.weight, header.body_size = _CONTENT.unpack_from(data)
-    flags = int.from_bytes(data[12:14], "big")
+@lru_cache(maxsize=64)
+def _present(flags: int) -> tuple[tuple[str, Reader], ...]:
+    """The properties that these flags announce: messages come with the same few combinations again and again."""
+    return tuple((name, read) for place, (name, read) in enumerate(_PROPERTIES) if flags & (0x8000 >> place))
+
+
+def read_properties(data: bytes) -> tuple[int, dict[str, Any]]:
+    """A header frame: the size of the body, and the properties that are there, as far as they can be read."""
+    found: dict[str, Any] = {}
     at = 14
-    bit = 0x8000
     try:
-        for name, read in _PROPERTIES:
-            if flags & bit:
-                at, value = read(data, at)
-                setattr(header.properties, name, value)
-            bit >>= 1
+        for name, read in _present(int.from_bytes(data[12:14], "big")):
+            at, found[name] = read(data, at)
     except (struct.error, IndexError, KeyError):
-        setattr(header.properties, "headers", {"unreadable": Unreadable("malformed properties")})  # noqa: B010
+        found["headers"] = {"unreadable": Unreadable("malformed properties")}
+    return _UINT64.unpack_from(data, 4)[0], found
+
+
+def content_header(data: bytes) -> ContentHeader:
+    """A header frame as pamqp has it, for what is not read here."""
+    header = ContentHeader()
+    header.class_id, header.weight = _CONTENT.unpack_from(data)
+    header.body_size, found = read_properties(data)
+    for name, value in found.items():
+        setattr(header.properties, name, value)
     return header
 
 
@@ -232,14 +242,15 @@ def _from_start(read: Callable[[bytes, int], tuple[int, Any]]) -> Callable[[byte
     return decode
 
 
-def unreadable_properties(properties: Basic.Properties) -> list[str]:
+def named_properties(properties: Basic.Properties) -> dict[str, Any]:
+    """The properties that are there, as `read_properties` gives them."""
+    named = ((name, getattr(properties, name)) for name, _ in _PROPERTIES)
+    return {name: value for name, value in named if value is not None}
+
+
+def unreadable_properties(properties: Mapping[str, object]) -> list[str]:
     """Which properties could not be read, and why; empty for an honest message. Headers are not looked at."""
-    found: list[str] = []
-    for name, _ in _PROPERTIES:
-        value = getattr(properties, name)
-        if type(value) is Unreadable:
-            found.append(f"{name}: {value}")
-    return found
+    return [f"{name}: {value}" for name, value in properties.items() if type(value) is Unreadable]
 
 
 def install() -> None:

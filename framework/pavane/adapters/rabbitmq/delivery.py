@@ -8,8 +8,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
-from aiormq.abc import DeliveredMessage
-
 from pavane.adapters.rabbitmq.decode import Unreadable, unreadable_properties
 from pavane.ports.broker import HeaderValue, Message
 
@@ -33,16 +31,17 @@ class RabbitMQDelivery:
         self._settle(self.tag)
 
 
-def read_delivery(delivered: DeliveredMessage, queue: str, settle: Callable[[int], None]) -> RabbitMQDelivery:
-    """Take apart what aiormq delivered from `queue`; `settle` is called with its tag by `ack`."""
-    properties = delivered.header.properties
-    raw = cast("Mapping[str, Any]", properties.headers or {})
+def read_delivery(
+    tag: int, properties: Mapping[str, Any], body: bytes, queue: str, settle: Callable[[int], None]
+) -> RabbitMQDelivery:
+    """Take apart what was delivered from `queue`; `settle` is called with its tag by `ack`."""
+    raw = cast("Mapping[str, Any]", properties.get("headers") or {})
     problems = unreadable_properties(properties)
     message = Message(
-        body=delivered.body,
+        body=body,
         headers=_headers(raw, problems),
-        content_type=properties.content_type or None,
-        user=properties.user_id or None,
+        content_type=properties.get("content_type") or None,
+        user=properties.get("user_id") or None,
     )
     return RabbitMQDelivery(
         message=message,
@@ -50,7 +49,7 @@ def read_delivery(delivered: DeliveredMessage, queue: str, settle: Callable[[int
         delivery_count=_count(raw.get("x-delivery-count")),
         source_queue=_source(raw.get("x-death")),
         problem="; ".join(problems) or None,
-        tag=delivered.delivery_tag or 0,
+        tag=tag,
         _settle=settle,
     )
 

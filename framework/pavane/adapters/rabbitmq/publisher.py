@@ -7,13 +7,13 @@ import secrets
 from collections.abc import Callable
 from itertools import count
 
-from aiormq.channel import Channel
-from aiormq.exceptions import ChannelNotFoundEntity, DeliveryError, PublishError
+from aiormq.exceptions import ChannelNotFoundEntity
 
 from pavane.adapters.rabbitmq.border import border
+from pavane.adapters.rabbitmq.confirms import Outcome
 from pavane.adapters.rabbitmq.connection import Link
 from pavane.adapters.rabbitmq.encode import MAX_HEADERS, MAX_HEADERS_OF_COPIES, Properties
-from pavane.adapters.rabbitmq.frames import beneath, forget, post
+from pavane.adapters.rabbitmq.lane import Lane
 from pavane.adapters.rabbitmq.topology import delay_route
 from pavane.core.topology import Names
 from pavane.errors import BrokerUnavailable, Overloaded, TooLarge
@@ -27,8 +27,7 @@ from pavane.ports.broker import (
 )
 
 WINDOW = 100
-"""Publishes in flight. One at a time makes 1,700 a second, a hundred 7,500; aiormq walks all unconfirmed ones
-to resolve a `multiple` confirm, so thousands would cost more than they bring."""
+"""Publishes in flight. One at a time makes 1,700 a second, a hundred 7,500. It bounds what waits in memory, too."""
 
 RETRY_AFTER = 1.0
 
@@ -57,8 +56,8 @@ class Publisher:
         self._max_body = max_body
         self._missing = missing
         self._window = asyncio.Semaphore(WINDOW)
-        self._lanes: dict[type[Address], _Lane] = {
-            address: _Lane(link) for address in (ToSubscribers, ToQueue, ToDeadLetters)
+        self._lanes: dict[type[Address], Lane] = {
+            address: Lane(link) for address in (ToSubscribers, ToQueue, ToDeadLetters)
         }
         # Returned messages are matched by message id: it must be unique per publish, the event's id is not.
         own = secrets.token_hex(6)
@@ -75,38 +74,53 @@ class Publisher:
             user=self._link.user,
             max_headers=MAX_HEADERS if is_event else MAX_HEADERS_OF_COPIES,
         )
-        try:
-            async with asyncio.timeout(self._timeout), self._window:
-                await self._send(message.body, properties, to)
-        except TimeoutError:
-            raise BrokerUnavailable(
-                f"RabbitMQ did not confirm a publish within {self._timeout:g} s",
-                remedy="It may still arrive. Look for a memory or disk alarm: `rabbitmq-diagnostics alarms`.",
-            ) from None
-
-    async def _send(self, body: bytes, properties: Properties, to: Address) -> None:
-        exchange, key = self._route(to)
-        await self._link.ready()
         lane = self._lanes[type(to)]
-        channel = beneath(await lane.channel())
+        give_up_at = asyncio.get_running_loop().time() + self._timeout
+        await self._enter(lane, give_up_at)
+        try:
+            outcome = await self._send(lane, message.body, properties, to, give_up_at)
+        finally:
+            self._window.release()
+        if outcome == "late":
+            raise self._gave_up()
+        if outcome == "returned":
+            raise Unroutable(_target(to))
+        if outcome == "refused":
+            raise _refused(to)
+
+    async def _enter(self, lane: Lane, give_up_at: float) -> None:
+        """Wait for a place in the window, and for the lane's channel. Under way, there is nothing to wait for."""
+        if lane.at_once and not self._window.locked():
+            await self._window.acquire()
+            return
+        try:
+            async with asyncio.timeout_at(give_up_at):
+                await self._window.acquire()
+                try:
+                    await lane.opened()
+                except BaseException:
+                    self._window.release()
+                    raise
+        except TimeoutError:
+            raise self._gave_up() from None
+
+    async def _send(
+        self, lane: Lane, body: bytes, properties: Properties, to: Address, give_up_at: float
+    ) -> Outcome:
+        exchange, key = self._route(to)
         try:
             with border("publishing"):
-                try:
-                    confirm = await post(
-                        channel, lane.turn, body, properties, exchange=exchange, routing_key=key
-                    )
-                    try:
-                        await confirm
-                    finally:
-                        forget(channel, properties.message_id)
-                except PublishError:
-                    raise Unroutable(_target(to)) from None
-                except DeliveryError:
-                    raise _refused(to) from None
+                return await lane.post(body, properties, exchange, key, give_up_at)
         except BrokerUnavailable as lost:
             if isinstance(lost.__cause__, ChannelNotFoundEntity):
                 self._missing()
             raise
+
+    def _gave_up(self) -> BrokerUnavailable:
+        return BrokerUnavailable(
+            f"RabbitMQ did not confirm a publish within {self._timeout:g} s",
+            remedy="It may still arrive. Look for a memory or disk alarm: `rabbitmq-diagnostics alarms`.",
+        )
 
     def _route(self, to: Address) -> tuple[str, str]:
         """Exchange and routing key."""
@@ -119,23 +133,6 @@ class Publisher:
                 return delay_route(self._names, queue, delay)
             case ToQueue(queue):
                 return self._names.exchange("jobs"), queue
-
-
-class _Lane:
-    """A channel that is opened when first needed and again after it was lost."""
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self._channel: Channel | None = None
-        self._opening = asyncio.Lock()
-        self.turn = asyncio.Lock()
-
-    async def channel(self) -> Channel:
-        if self._channel is None or self._channel.is_closed:
-            async with self._opening:
-                if self._channel is None or self._channel.is_closed:
-                    self._channel = await self._link.channel(confirms=True)
-        return self._channel
 
 
 def _target(to: Address) -> str:

@@ -139,9 +139,10 @@ class RabbitMQSubscription:
             self._consumer = await self._consume()
 
     async def _consume(self) -> Consumer:
-        channel = await self._link.channel()
+        channel, tap = await self._link.tapped_channel()
         consumer = Consumer(
             channel,
+            tap,
             self._queue,
             prefetch=self._prefetch,
             receive=self._receive,

@@ -3,7 +3,7 @@
     store       puts the parts together
     keys        every key that pavane has in Redis, in prose
     scripts/    one Lua file per transition of `pavane.core`, and the fragments they stand on
-    scripting   puts fragments and scripts together
+    scripting   puts fragments and scripts together, as a library of functions
     documents   calls as the scripts read them
     replies     what the scripts answer
     rows        the record as it is stored

@@ -8,47 +8,51 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
-from pavane.adapters.redis.border import refused, state_lost
+from pavane.adapters.redis.border import place_of, refused, state_lost
 from pavane.adapters.redis.documents import Blobs, Document, to_json
 from pavane.adapters.redis.keys import Keys
-from pavane.adapters.redis.scripting import Script
-from pavane.adapters.redis.wire import Reply, Wire, pack, pack_script
-from pavane.errors import SettingsError
+from pavane.adapters.redis.scripting import Library, pack_call
+from pavane.adapters.redis.wire import Reply, Wire, pack
+from pavane.errors import SettingsError, StateUnavailable
 
 CONNECTIONS = 1
 """While a batch is away the next one gathers. Two connections made batches half as long: a chain of steps took a
 tenth more of the processor and was no faster."""
 
+NOT_LOADED = "Function not found"
+LOADED_ALREADY = "already exists"
+
 
 class Server:
     """Runs scripts and commands; see `pavane.ports.store` for what may be raised."""
 
-    def __init__(
-        self, url: str, *, keys: Keys, shards: int, timeout: float, scripts: Mapping[str, Script]
-    ) -> None:
+    def __init__(self, url: str, *, keys: Keys, shards: int, timeout: float, library: Library) -> None:
         self.keys = keys
         self.shards = shards
         self._pool = pool(url, timeout)
+        self._place = place_of(self._pool.connection_kwargs)
         self._timeout = timeout
-        self._scripts = scripts
-        self._loading: dict[str, asyncio.Task[Reply]] = {}
+        self._library = library
+        self._loading: asyncio.Task[None] | None = None
         self._epochs: list[bytes] = [b""] * shards
         self._wire: Wire | None = None
 
     async def connect(self) -> None:
-        """Find the server, give it the scripts, and learn the shards' epochs."""
+        """Find the server and learn the shards' epochs."""
         await self.command(b"PING")
-        await asyncio.gather(*(self._load(script) for script in self._scripts.values()))
         await self.learn_epochs()
+
+    async def give_scripts(self) -> None:
+        """Have the scripts there. Where they are, nothing is sent: a full server would refuse it."""
+        await self.script("present", self.keys.shards(), [])
 
     async def close(self) -> None:
         wire, self._wire = self._wire, None
@@ -79,16 +83,14 @@ class Server:
         return answer
 
     async def script(self, name: str, key: bytes, words: list[bytes]) -> Reply:
-        """Call a script. A server that has forgotten it (restarted, flushed) is given it again."""
-        script = self._scripts[name]
-        packed = pack_script(script.sha, key, words)
-        wire = self._connected()
+        """Call a script. A server that has them not (new, flushed) is given all of them."""
+        packed = pack_call(self._library.functions[name], key, words)
         try:
-            return await wire.send(packed)
-        except NoScriptError:
-            await self._load(script)
-        except ResponseError as error:
-            raise refused(error) from error
+            return await self._connected().send(packed)
+        except (ResponseError, StateUnavailable) as error:
+            if NOT_LOADED not in str(error):
+                raise refused(error, self._place) from error
+        await self._load()
         return await self._send(packed)
 
     async def command(self, *words: bytes) -> Reply:
@@ -139,25 +141,30 @@ class Server:
     async def _send(self, packed: bytes) -> Reply:
         try:
             return await self._connected().send(packed)
-        except ResponseError as error:
-            raise refused(error) from error
+        except (ResponseError, StateUnavailable) as error:
+            raise refused(error, self._place) from error
 
     def _connected(self) -> Wire:
         if self._wire is None:
             self._wire = Wire(self._pool.make_connection, timeout=self._timeout, connections=CONNECTIONS)
         return self._wire
 
-    async def _load(self, script: Script) -> None:
-        """Send a script, once for all who miss it at the same time."""
-        task = self._loading.get(script.name)
-        if task is None:
-            task = asyncio.create_task(self.command(b"SCRIPT", b"LOAD", script.body))
-            self._loading[script.name] = task
-            task.add_done_callback(lambda done: self._loaded(script.name, done))
-        await asyncio.shield(task)
+    async def _load(self) -> None:
+        """Send the library, once for all who miss it at the same time."""
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._send_library())
+            self._loading.add_done_callback(self._loaded)
+        await asyncio.shield(self._loading)
 
-    def _loaded(self, name: str, done: asyncio.Task[Reply]) -> None:
-        del self._loading[name]
+    async def _send_library(self) -> None:
+        try:
+            await self._connected().send(pack(b"FUNCTION", b"LOAD", self._library.body))
+        except (ResponseError, StateUnavailable) as error:
+            if LOADED_ALREADY not in str(error):  # by another process, meanwhile
+                raise refused(error, self._place) from error
+
+    def _loaded(self, done: asyncio.Task[None]) -> None:
+        self._loading = None
         if not done.cancelled():
             done.exception()  # whoever still waits for it is told; nobody need be left who does
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ from pavane.adapters.redis.checks import check_server
 from pavane.adapters.redis.documents import Blobs, Document
 from pavane.adapters.redis.index import Index
 from pavane.adapters.redis.keys import Keys
-from pavane.adapters.redis.scripting import Script, load_scripts
+from pavane.adapters.redis.scripting import Library, load_library
 from pavane.adapters.redis.server import Server
 from pavane.core.answers import (
     BeginAnswer,
@@ -62,7 +62,7 @@ class RedisStore:
         shards: into how many slots the records are spread; fixed for the life of the namespace.
         timeout: seconds until a call that was not answered raises `StateUnavailable`.
         strict: refuse a server that does not write each commit to its disk before it answers.
-        scripts: what runs on the server; for tests that move the clock.
+        library: what runs on the server; for tests that move the clock.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class RedisStore:
         shards: int = 16,
         timeout: float = 5.0,
         strict: bool = False,
-        scripts: Mapping[str, Script] | None = None,
+        library: Library | None = None,
     ) -> None:
         self._strict = strict
         self._keys = keys = Keys(namespace, shards)
         self._server = server = Server(
-            url, keys=keys, shards=shards, timeout=timeout, scripts=scripts or load_scripts()
+            url, keys=keys, shards=shards, timeout=timeout, library=library or load_library()
         )
         self._index = Index(server)
         self._agreements = Agreements(server)
@@ -91,6 +91,7 @@ class RedisStore:
     async def open(self) -> None:
         await self._server.connect()
         await check_server(self._server, strict=self._strict)
+        await self._server.give_scripts()
         await self._server.check_shards()
 
     async def close(self) -> None:

@@ -41,17 +41,6 @@ def pack(*words: bytes) -> bytes:
     return b"".join(parts)
 
 
-def pack_script(sha: bytes, key: bytes, words: list[bytes]) -> bytes:
-    """The call of a script with one key."""
-    parts = [
-        b"*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%b\r\n$1\r\n1\r\n$%d\r\n%b\r\n"
-        % (4 + len(words), sha, len(key), key)
-    ]
-    for word in words:
-        parts.append(b"$%d\r\n%b\r\n" % (len(word), word))
-    return b"".join(parts)
-
-
 class Wire:
     """Sends packed commands over a few connections and hands each caller its reply.
 
@@ -79,7 +68,7 @@ class Wire:
 
         Raises (the future, when it is awaited):
             StateUnavailable: no connection, no answer in time, or the server cannot serve now.
-            ResponseError: Redis refused this very command, or does not know the script (`NoScriptError`).
+            ResponseError: Redis refused this very command, or does not know the script.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Reply] = loop.create_future()
@@ -161,7 +150,7 @@ async def next_reply(connection: AbstractConnection) -> Reply:
             disable_decoding=True, disconnect_on_error=False
         )
     except BusyLoadingError as loading:
-        return StateUnavailable(f"Redis cannot serve now: it is still loading its data ({loading})")
+        return unavailable(loading)
     except ResponseError as error:
         return error
 

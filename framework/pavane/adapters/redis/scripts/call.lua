@@ -6,13 +6,18 @@
 -- (0: it has not), and blobs again. Lists that are empty are left out on both sides, because cjson cannot tell an
 -- empty list from an empty object.
 --
--- Fragments are tables of functions, not local functions: a closure of Lua 5.1 pays for every local that is captured
--- anywhere in the script, each time that the script is called.
+-- The functions outlive the call. What belongs to one call is set by `take`, and kept nowhere else.
 
-local Call = { next_due = 0 }
-local PREFIX = string.match(KEYS[1], '^[^{]*{[^}]*}:')
-local CALL = cjson.decode(ARGV[2])
-local BLOBS = {}
+local Call = {}
+local KEYS, ARGV, PREFIX, CALL, BLOBS
+
+function Call.take(keys, arguments)
+  KEYS, ARGV = keys, arguments
+  PREFIX = string.match(keys[1], '^[^{]*{[^}]*}:')
+  CALL = arguments[2] and cjson.decode(arguments[2])
+  BLOBS = {}
+  Call.next_due = 0
+end
 
 -- The shard's epoch, if it is not the one the caller knows: then Redis has forgotten what it acknowledged.
 function Call.lost()

@@ -176,16 +176,18 @@ function Keep.save(record)
   Keep.save_expiry(record)
 end
 
--- Run one transition on the record that KEYS[1] names: a function from record, call and time to the answer's kind,
+-- A transition of the record that KEYS[1] names: `decide` makes of the record, the time and its key the answer's kind,
 -- its fields, and the record to save (nil: nothing is written).
 function Keep.transition(decide)
-  local refusal = Call.lost()
-  if refusal then return refusal end
-  local at = Clock.now()
-  local key = string.sub(KEYS[1], #PREFIX + 5)
-  local record, expired = Keep.open(key, at)
-  local kind, fields, changed = decide(record, at, key)
-  if expired then Keep.forget(expired) end
-  if changed then Keep.save(changed) end
-  return Call.reply(kind, fields)
+  return function()
+    local refusal = Call.lost()
+    if refusal then return refusal end
+    local at = Clock.now()
+    local key = string.sub(KEYS[1], #PREFIX + 5)
+    local record, expired = Keep.open(key, at)
+    local kind, fields, changed = decide(record, at, key)
+    if expired then Keep.forget(expired) end
+    if changed then Keep.save(changed) end
+    return Call.reply(kind, fields)
+  end
 end

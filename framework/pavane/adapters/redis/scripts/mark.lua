@@ -45,4 +45,4 @@ local function mark_all()
   return Call.reply('marked', { corrupt = corrupt })
 end
 
-return mark_all()
+return mark_all

@@ -37,8 +37,10 @@ local function list(index, found)
   end
 end
 
-local refusal = Call.lost()
-if refusal then return refusal end
-local found = {}
-for _, index in ipairs(CALL.indexes) do list(PREFIX .. index, found) end
-return { 'places', found }
+return function()
+  local refusal = Call.lost()
+  if refusal then return refusal end
+  local found = {}
+  for _, index in ipairs(CALL.indexes) do list(PREFIX .. index, found) end
+  return { 'places', found }
+end

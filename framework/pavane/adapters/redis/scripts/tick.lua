@@ -35,4 +35,4 @@ local function tick()
   return Call.reply('tick', { rows = found, corrupt = corrupt, next_due = tonumber(first[2] or 0), now = at })
 end
 
-return tick()
+return tick

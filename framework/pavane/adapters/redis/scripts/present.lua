@@ -1,0 +1,5 @@
+-- Answers, which says that the functions are there. Writes nothing.
+
+return function()
+  return 1
+end

@@ -17,16 +17,14 @@ from pavane.core.answers import (
     Leased,
     NotYet,
     Paused,
-    Publication,
     Recorded,
     Refused,
     Stale,
     UnknownRun,
 )
 from pavane.core.calls import Begin
-from pavane.core.ending import unstall
-from pavane.core.identity import step_id
-from pavane.core.joining import arrive, is_arrival, joined_events, why_not_joined
+from pavane.core.ending import unstall, watch_idle
+from pavane.core.joining import arrive, is_arrival, joined_events, pending_of_join, why_not_joined
 from pavane.core.leasing import crashes, grant, lose_lease, report_ended
 from pavane.core.letters import die, letter_of
 from pavane.core.outbox import pending_of, publications
@@ -65,7 +63,7 @@ def begin(record: Record | None, call: Begin, now: int) -> tuple[Record | None, 
         changed = arrive(draft, row, call, call.join, now)
         if changed:
             move_on(draft, now)
-        return (draft if changed else record), Recorded(rows=pending_of_join(draft, call))
+        return (draft if changed else record), Recorded(rows=pending_of_join(draft, call.worker))
     if row is None or work is None:
         row = new_row(draft, call, now)
         work = row.work
@@ -264,20 +262,6 @@ def move_on(record: Record, now: int) -> None:
     """What an arrival does to the idle mark: the same as a grant."""
     unstall(record, "idle", now)
     watch_idle(record, now)
-
-
-def watch_idle(record: Record, now: int) -> None:
-    """The run has changed; it is looked at again when it may have become idle."""
-    head = record.head
-    head.updated_at = now
-    if head.contract is not None and not head.terminal and not head.idle_at:
-        head.idle_at = now + head.contract.idle_after
-
-
-def pending_of_join(record: Record, call: Begin) -> tuple[Publication, ...]:
-    """The join's job, if an arrival has written it and nobody has marked it."""
-    join = record.joins.get(call.worker)
-    return publications(record, [f"job/0/{step_id(call.worker, join.event)}"]) if join else ()
 
 
 def granted(record: Record, row: StepRow, work: Work, call: Begin, now: int) -> Granted:

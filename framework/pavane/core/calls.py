@@ -315,7 +315,8 @@ class Skip(Call):
     """Commit an operator's event instead of a step that cannot go on.
 
     `event` is validated against the worker's declaration by the caller. Its id follows from the step, its name
-    and its payload (`identity.skipped_id`), so that the same skip is the same event.
+    and its payload (`identity.skipped_id`), so that the same skip is the same event; its producer and causation
+    are the worker and the event of the step, as if that had emitted it.
     """
 
     step: str

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pavane.core import branches
 from pavane.core.answers import Committed, Fenced
 from pavane.core.calls import CommitUndo
-from pavane.core.ending import finish, leave_running
+from pavane.core.ending import finish, leave_running, watch_idle
 from pavane.core.joining import drop_open
 from pavane.core.leasing import end_lease, latest_lease
 from pavane.core.outbox import pending_of, publications, put_undo
@@ -44,6 +44,7 @@ def fail_run(
     head.reason = reason
     head.end_event = end_event
     leave_running(record)
+    watch_idle(record, now)
     drop_open(record)
     head.chain = "waiting"
     head.void_at = latest_lease(record)

@@ -53,6 +53,14 @@ def leave_running(record: Record) -> None:
     record.head.stalled = []
 
 
+def watch_idle(record: Record, now: int) -> None:
+    """The run has changed; it is looked at again when it may have become idle."""
+    head = record.head
+    head.updated_at = now
+    if head.contract is not None and not head.terminal and not head.idle_at:
+        head.idle_at = now + head.contract.idle_after
+
+
 def stall(record: Record, reason: str, now: int, subscribed: tuple[str, ...]) -> None:
     """Mark the run as stuck for a reason. A reason that is there already changes nothing."""
     head = record.head

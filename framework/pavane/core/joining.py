@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pavane.core.answers import Publication
 from pavane.core.calls import Begin, JoinSpec
 from pavane.core.identity import step_id
-from pavane.core.outbox import put_job
+from pavane.core.outbox import publications, put_job
 from pavane.core.record import EventRow, Join, Record, StepRow
 
 
@@ -79,11 +80,11 @@ def settle_arrival(record: Record, row: StepRow, now: int) -> None:
 
 
 def fire(record: Record, join: Join, event: EventRow, spec: JoinSpec, now: int) -> None:
-    """Write the join's one job."""
+    """Write the join's one job. It has a row already if somebody delivered its event too early, and that died."""
     record.joins[join.worker] = replace(join, fired=True)
     record.events[join.event] = spec.event
     step = step_id(join.worker, join.event)
-    put_job(record, join.worker, step, join.event, now)
+    put_job(record, join.worker, step, join.event, now, generation=generation_of(record, step))
     record.remember(
         "gathered",
         now,
@@ -91,6 +92,20 @@ def fire(record: Record, join: Join, event: EventRow, spec: JoinSpec, now: int) 
         event=event.name,
         cause=event.id,
     )
+
+
+def generation_of(record: Record, step: str) -> int:
+    row = record.steps.get(step)
+    return row.work.generation if row is not None else 0
+
+
+def pending_of_join(record: Record, worker: str) -> tuple[Publication, ...]:
+    """The join's job, if an arrival has written it and nobody has marked it."""
+    join = record.joins.get(worker)
+    if join is None:
+        return ()
+    step = step_id(worker, join.event)
+    return publications(record, [f"job/{generation_of(record, step)}/{step}"])
 
 
 def joined_events(record: Record, row: StepRow) -> tuple[EventRow, ...]:

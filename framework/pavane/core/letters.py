@@ -273,6 +273,10 @@ def discard(record: Record | None, call: Discard, now: int) -> tuple[Record | No
     letter = record.letters.get(call.letter) if record else None
     row = record.steps.get(call.step) if record else None
     work = row.of(call.kind) if row else None
+    if work is not None and work.generation == call.generation + 1 and work.unpublished == "retry":
+        return record, Discarded(
+            outcome="refused", reason="redriven"
+        )  # this letter may be the only message left
     if record is None or letter is None or row is None or work is None or work.generation != call.generation:
         return record, Discarded(outcome="gone")
     waits = record.head.is_run and not record.head.terminal and not letter.answered and not row.closing

@@ -287,9 +287,13 @@ def test_letters_that_no_run_waits_for_are_dropped_without_a_decision() -> None:
         assert world.live.head.stalled == []
 
 
-def test_a_letter_that_was_redriven_meanwhile_is_not_discarded() -> None:
+def test_a_letter_that_was_redriven_meanwhile_stays_until_its_copy_is_marked() -> None:
+    """The process that redrove it may have died before it published: then this letter is the only message left."""
     world = dead()
     world.redrive(JOB)
+    kept = Discarded(outcome="refused", reason="redriven")
+    assert world.discard(JOB, generation=1, then="leave") == kept
+    world.mark_copy(JOB, 2)
     assert world.discard(JOB, generation=1, then="leave") == Discarded(outcome="gone")
 
 

@@ -1,0 +1,471 @@
+"""The moves of a walk: what workers, the broker, operators, the relay and time may do next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pavane.core import answers as a
+from pavane.core import calls as c
+from pavane.core import compensation, identity, letters, pausing, run, skipping, steering, step
+from tests.simulation.walks.book import hold_to
+from tests.simulation.walks.floor import LEASE, RUN, TAKERS, WORKERS, Message, event, join_spec, verdict
+from tests.simulation.walks.walk import Hand, Walk, told
+
+# the broker and the workers
+
+
+def deliver(walk: Walk) -> None:
+    if not walk.bag:
+        return walk.tick()
+    place = walk.draw(len(walk.bag))
+    message = walk.bag[place]
+    walk.bag[place] = walk.bag[-1]
+    walk.bag.pop()
+    walk.deliver(message)
+
+
+def duplicate(walk: Walk) -> None:
+    """A message comes twice; a delivery of an unacknowledged job comes while its holder lives."""
+    if walk.bag:
+        walk.bag.append(walk.bag[walk.draw(len(walk.bag))])
+
+
+def hand(walk: Walk) -> Hand | None:
+    if not walk.hands:
+        return None
+    place = walk.draw(len(walk.hands))
+    walk.hands[place], walk.hands[-1] = walk.hands[-1], walk.hands[place]
+    return walk.hands[-1]
+
+
+def returned(walk: Walk, held: Hand) -> None:
+    """A holder that was fenced lets go: its delivery begins again, and may say that nobody died."""
+    walk.hands.remove(held)
+    key = held.message.step, held.message.kind
+    hold_to(not walk.book.holds(*key, held.token), f"P6: {held.token} is fenced, but the holder's")
+    if not held.alone:
+        walk.bag.append(held.message)
+    if walk.draw(2):
+        walk.fenced[key] = (*walk.fenced.get(key, ()), held.token)
+
+
+def commit(walk: Walk) -> None:
+    held = hand(walk)
+    if held is None:
+        return deliver(walk)
+    message = held.message
+    if message.kind == "undo":
+        return commit_undo(walk, held)
+    worker = WORKERS[message.worker]
+    names = worker.outcomes[0 if walk.careful else walk.draw(len(worker.outcomes))]
+    events = tuple(event(f"{message.step}/{name}", name, cause=message) for name in names)
+    timers = ()
+    if worker.timer:
+        rings = event(f"{message.step}/{worker.timer}", worker.timer, cause=message)
+        timers = (c.TimerSet(key="ring", at=(1_000, 40_000)[walk.draw(2)], event=rings),)
+    call = c.Commit(
+        record=RUN,
+        subscribed=walk.subscribed,
+        step=message.step,
+        token=held.token,
+        result=events[0].id if events else "",
+        events=events,
+        timers=timers,
+        relative=("ring",) if timers else (),
+    )
+    answer = walk.ask(step.commit, call)
+    if isinstance(answer, a.Fenced):
+        return returned(walk, held)
+    walk.book.committed(call, late=isinstance(answer, a.Late), now=walk.now)
+    walk.hands.remove(held)
+    settled(walk, held, answer.rows)
+
+
+def commit_undo(walk: Walk, held: Hand) -> None:
+    call = c.CommitUndo(record=RUN, subscribed=walk.subscribed, step=held.message.step, token=held.token)
+    answer = walk.ask(compensation.commit_undo, call)
+    if isinstance(answer, a.Fenced):
+        return returned(walk, held)
+    hold_to(walk.book.holds(call.step, "undo", call.token), f"P6: {call.token} commits an undo")
+    walk.book.undone(call.step)
+    walk.hands.remove(held)
+    settled(walk, held, answer.rows)
+
+
+def settled(walk: Walk, held: Hand, rows: tuple[a.Publication, ...]) -> None:
+    """Publish; or die before the acknowledgement, and the delivery comes once more."""
+    walk.audit()
+    walk.publish(rows)
+    if walk.chance(12) and not held.alone:
+        walk.bag.append(held.message)
+
+
+def fail(walk: Walk) -> None:
+    held = hand(walk)
+    if held is None:
+        return deliver(walk)
+    message = held.message
+    outcome = "rejected" if walk.draw(4) == 0 else "failed"
+    known = {
+        "record": RUN,
+        "subscribed": walk.subscribed,
+        "step": message.step,
+        "kind": message.kind,
+        "token": held.token,
+        "outcome": outcome,
+        "error": "boom",
+        "error_type": "Boom",
+        "delay": (250, 5_000)[walk.draw(2)],
+        "max_attempts": 2,
+        "step_timeout": 200_000 if message.worker == "w.seat" else 0,
+    }
+    answer = walk.ask(step.fail, c.Fail(**known))  # type: ignore[arg-type]
+    ruling = None
+    if isinstance(answer, a.Exhausted):
+        ruling = verdict(message, walk.terms[message.worker], answer.reason)
+        answer = walk.ask(step.fail, c.Fail(verdict=ruling, **known))  # type: ignore[arg-type]
+    if isinstance(answer, a.Fenced):
+        return returned(walk, held)
+    hold_to(walk.book.holds(message.step, message.kind, held.token), f"P6: {held.token} fails")
+    walk.hands.remove(held)
+    walk.book.let_go(message.step, message.kind)
+    if isinstance(answer, a.Dead) and ruling is not None:
+        walk.book.died(message, ruling)
+    walk.audit()
+    match answer:
+        case a.Retrying():
+            walk.send_copy(message, answer.generation)
+        case a.Dead():
+            walk.bury(message, answer)
+        case a.Recorded(rows=rows):
+            walk.publish(rows)
+        case a.Exhausted():
+            hold_to(False, "a verdict is asked for twice")
+
+
+def release(walk: Walk) -> None:
+    held = hand(walk)
+    if held is None:
+        return deliver(walk)
+    message = held.message
+    call = c.Release(
+        record=RUN,
+        subscribed=walk.subscribed,
+        step=message.step,
+        kind=message.kind,
+        token=held.token,
+        after=(0, 2_000)[walk.draw(2)],
+    )
+    answer = walk.ask(step.release, call)
+    if isinstance(answer, a.Fenced):
+        return returned(walk, held)
+    walk.hands.remove(held)
+    walk.book.let_go(message.step, message.kind)
+    walk.audit()
+    if isinstance(answer, a.Recorded):
+        walk.publish(answer.rows)
+    else:
+        walk.bag.append(message)
+
+
+def renew(walk: Walk) -> None:
+    held = hand(walk)
+    if held is None:
+        return deliver(walk)
+    message = held.message
+    call = c.Renew(record=RUN, step=message.step, kind=message.kind, token=held.token, lease=LEASE)
+    answer = walk.ask(step.renew, call)
+    if isinstance(answer, a.Fenced):
+        return returned(walk, held)
+    walk.book.leases[message.step, message.kind].until = answer.lease_until
+    late = message.kind == "step" and walk.book.late(message.step)
+    hold_to(answer.stopping == late, f"{message.step} is told stopping={answer.stopping}")
+
+
+def crash(walk: Walk) -> None:
+    """The holder dies, or only loses its channel and goes on with what is no longer its delivery."""
+    held = hand(walk)
+    if held is None or held.alone:
+        return deliver(walk)
+    if walk.draw(4) == 0:
+        held.alone = True
+        walk.bag.append(held.message)
+        return
+    walk.hands.remove(held)
+    if walk.draw(2):
+        walk.bag.append(held.message)
+        return
+    walk.now += LEASE + 1
+    walk.deliver(held.message)
+
+
+def reject(walk: Walk) -> None:
+    """The broker has given a message up, or nobody can read it."""
+    if not walk.bag:
+        return deliver(walk)
+    message = walk.bag.pop(walk.draw(len(walk.bag)))
+    ruling = verdict(message, walk.terms[message.worker], "delivery_limit")
+    call = c.Reject(
+        record=RUN,
+        subscribed=walk.subscribed,
+        step=message.step,
+        worker=message.worker,
+        kind=message.kind,
+        generation=message.generation,
+        event=message.event,
+        delivery_limit=walk.draw(2) == 0,
+        verdict=ruling,
+    )
+    before = walk.letters()
+    answer = walk.ask(letters.reject, call)
+    match answer:
+        case a.Dead():
+            if before != walk.letters():
+                walk.book.died(message, ruling)
+            walk.audit()
+            walk.bury(message, answer)
+        case a.PutBack():
+            walk.bag.append(message)
+        case a.Stale():
+            if answer.publish:
+                walk.send_copy(message, answer.generation)
+        case a.Committed(rows=rows):
+            walk.publish(rows)
+        case a.UnknownRun():
+            hold_to(False, "the run is unknown")
+
+
+# people
+
+
+def cancel(walk: Walk) -> None:
+    undo = walk.draw(3) > 0
+    call = c.Cancel(
+        record=RUN, subscribed=walk.subscribed, request=f"r{walk.number()}", undo=undo, by="op", reason="why"
+    )
+    answer = walk.ask(steering.cancel, call)
+    book = walk.book
+    if book.phase == "running":
+        book.fail_run("cancelled")
+        book.cancelling, book.leave, book.paused = True, not undo, False
+        hold_to(isinstance(answer, a.Done), f"cancel is answered {told(answer)}")
+    else:
+        same = book.cancelling and book.leave != undo
+        hold_to(isinstance(answer, a.Done) == same, f"cancel is answered {told(answer)}")
+        hold_to(same or walk.live.history[-1].reason == "why", "a cancel that came too late leaves no line")
+    after_action(walk, answer)
+
+
+def compensate(walk: Walk) -> None:
+    call = c.Compensate(
+        record=RUN, subscribed=walk.subscribed, request=f"r{walk.number()}", by="op", reason="why"
+    )
+    answer = walk.ask(steering.compensate, call)
+    book = walk.book
+    if book.phase == "running":
+        book.fail_run("operator")
+        book.paused = False
+        hold_to(isinstance(answer, a.Done), f"compensate is answered {told(answer)}")
+    else:
+        hold_to(isinstance(answer, a.Done) == (book.reason == "operator"), told(answer))
+    after_action(walk, answer)
+
+
+def pause(walk: Walk) -> None:
+    answer = walk.ask(pausing.pause, c.Pause(record=RUN, by="op", reason="why"))
+    live = walk.book.phase in ("running", "compensating")
+    hold_to(isinstance(answer, a.Done) == live, f"pause is answered {told(answer)}")
+    walk.book.paused = live
+
+
+def resume(walk: Walk) -> None:
+    walk.resume()
+
+
+def skip(walk: Walk) -> None:
+    steps = [*walk.live.steps, "w.seat:nothing"]
+    step_id = steps[walk.draw(len(steps))]
+    worker = WORKERS[step_id.partition(":")[0]]
+    names = [outcome[0] for outcome in worker.outcomes if outcome] or ["leg"]
+    name = names[walk.draw(len(names))]
+    id_ = identity.skipped_id(RUN, step_id, name, b"{}")
+    row = walk.live.steps.get(step_id)
+    began = row is not None and row.work.token > 0 and row.work.lease_until > walk.now
+    before = walk.book.jobs.get(step_id)
+    known = before is not None and before.place > 0
+    chosen = replace(
+        event(id_, name), producer=step_id.partition(":")[0], causation=step_id.partition(":")[2]
+    )
+    call = c.Skip(record=RUN, subscribed=walk.subscribed, step=step_id, event=chosen, by="op")
+    answer = walk.ask(skipping.skip, call)
+    if isinstance(answer, a.Done) and not known:
+        hold_to(not began, f"{step_id} is skipped while its lease lives")
+        walk.book.skipped(call)
+    after_action(walk, answer)
+
+
+def move_deadline(walk: Walk) -> None:
+    at = walk.now + (-1_000, 20_000, 300_000)[walk.draw(3)]
+    answer = walk.ask(steering.move_deadline, c.MoveDeadline(record=RUN, at=at, by="op"))
+    moved = walk.book.phase == "running" and (at > walk.now or at == walk.book.deadline)
+    hold_to(isinstance(answer, a.Done) == moved, f"move_deadline is answered {told(answer)}")
+    if moved:
+        walk.book.deadline = at
+
+
+def after_action(walk: Walk, answer: a.ActionAnswer) -> None:
+    walk.audit()
+    if isinstance(answer, a.Done):
+        walk.publish(answer.rows)
+
+
+def redrive(walk: Walk) -> None:
+    if not walk.dead:
+        return deliver(walk)
+    letter = walk.dead.pop(walk.draw(len(walk.dead)))
+    message = letter.message
+    key = message.step, message.kind
+    answered = walk.book.letters.get(key, False)
+    call = c.Redrive(
+        record=RUN,
+        letter=letter.letter,
+        step=message.step,
+        kind=message.kind,
+        generation=message.generation,
+        pass_id=f"pass {walk.number()}",
+        force=answered and walk.draw(2) == 0,
+    )
+    answer = walk.ask(letters.redrive, call)
+    match answer.outcome:
+        case "publish" | "again":
+            walk.book.letter_gone(*key)
+            if walk.chance(8):
+                walk.dead.append(letter)
+                return
+            walk.bag.append(message._replace(generation=answer.generation))
+            walk.mark_copy(message, answer.generation)
+        case "refused":
+            if not walk.careful:  # else it is left where it is, and not tried for ever
+                walk.dead.append(letter)
+        case "gone":
+            pass
+
+
+def discard(walk: Walk) -> None:
+    if not walk.dead:
+        return deliver(walk)
+    letter = walk.dead[walk.draw(len(walk.dead))]
+    message, book = letter.message, walk.book
+    then = ("", "leave", "compensate")[walk.draw(3)]
+    call = c.Discard(
+        record=RUN,
+        subscribed=walk.subscribed,
+        letter=letter.letter,
+        step=message.step,
+        kind=message.kind,
+        generation=message.generation,
+        then=then,  # type: ignore[arg-type]
+        by="op",
+    )
+    key = message.step, message.kind
+    answered = book.letters.get(key, False)
+    job = book.jobs.get(message.step)
+    answer = walk.ask(letters.discard, call)
+    if answer.outcome != "refused":
+        walk.dead.remove(letter)
+    if answer.outcome == "done":
+        book.letter_gone(*key)
+        waits = book.phase in ("running", "compensating") and not answered and not (job and job.closing)
+        if waits and then == "leave":
+            book.stalled.add(f"discarded:{message.step}")
+        elif waits:
+            book.fail_run("step_dead")
+            book.paused = False
+        walk.audit()
+        walk.publish(answer.rows)
+
+
+def emit(walk: Walk) -> None:
+    """An event from outside: an ordinary one, or one that ends the run."""
+    name = ("leg", "leg", "told", "worse", "good")[walk.draw(5)]
+    outside = event(f"outside {walk.number()}", name)
+    answer = walk.ask(run.emit, c.Emit(record=RUN, subscribed=walk.subscribed, event=outside))
+    hold_to(isinstance(answer, a.Emitted) == (walk.book.phase == "running"), told(answer))
+    if isinstance(answer, a.Emitted):
+        walk.book.emit(outside)
+        walk.book.end_by(outside)
+        walk.audit()
+        walk.publish(answer.rows)
+
+
+def start(walk: Walk) -> None:
+    """The run is started again, as it was, with another payload, or by an event from elsewhere."""
+    match walk.draw(3):
+        case 0:
+            walk.start("start 2", "d")
+        case 1:
+            walk.start("start 2", "other")
+        case _:
+            walk.bag += [
+                walk.bag[0]._replace(
+                    kind="step",
+                    worker=worker.name,
+                    step=f"{worker.name}:other",
+                    event=event("other", "start"),
+                    generation=0,
+                )
+                for worker in TAKERS["start"][:1]
+                if walk.bag
+            ]
+
+
+def forge(walk: Walk) -> None:
+    """Somebody delivers a join's own event, whose id can be computed, before the join is complete."""
+    worker = WORKERS["w.both"]
+    own = join_spec(worker, event("x", "flight")).event
+    walk.bag.append(Message("step", worker.name, f"{worker.name}:{own.id}", own, 0))
+
+
+# time and the relay
+
+
+def wait(walk: Walk) -> None:
+    walk.now += (1, 1_000, 6_000, LEASE + 1, 700_000)[walk.draw(5)]
+
+
+def tick(walk: Walk) -> None:
+    walk.tick()
+
+
+MOVES = (
+    *[deliver] * 18,
+    *[commit] * 14,
+    *[fail] * 4,
+    *[wait] * 4,
+    *[tick] * 4,
+    *[crash] * 3,
+    *[redrive] * 3,
+    *[resume] * 2,
+    duplicate,
+    release,
+    renew,
+    reject,
+    pause,
+    pause,
+    skip,
+    skip,
+    discard,
+    emit,
+    move_deadline,
+    cancel,
+    compensate,
+    start,
+    forge,
+)
+"""Named as often as they shall come relative to each other."""
+
+
+def step_once(walk: Walk) -> None:
+    """One move, and the audit."""
+    MOVES[walk.draw(len(MOVES))](walk)
+    walk.audit()

@@ -91,7 +91,9 @@ orders = Workflow(
 )
 assert_type(orders, Workflow[Placed, Confirmed])
 
-either_way = Workflow("typing_either", starts_with=Reminder, completes_with=[Confirmed, Charged])
+either_way = Workflow(
+    "typing_either", starts_with=Reminder, completes_with=[Confirmed, Charged], undo="parallel"
+)
 
 
 @dataclass
@@ -190,6 +192,26 @@ def undo_in_a_thread(ctx: UndoContext, event: Charged) -> None: ...
 )
 def by_lambda(ctx: Context, event: Charged) -> Confirmed:
     return Confirmed(order_id=event.order_id)
+
+
+def undo_both(ctx: UndoContext, event: Charged, reminder: Reminder, done: Confirmed | None) -> None: ...
+
+
+def declined_both(event: Charged, reminder: Reminder, failure: StepFailure) -> Declined:
+    return Declined(order_id=event.order_id, reason=failure.error)
+
+
+@(
+    payments.queue_worker("when_both_are_there")
+    .on_all(Charged, Reminder)
+    .compensate_with(undo_both)
+    .on_exhausted(declined_both)
+)
+async def when_both_are_there(ctx: Context, event: Charged, reminder: Reminder) -> Confirmed:
+    return Confirmed(order_id=f"{event.payment} {reminder.order_id}")
+
+
+both: Callable[[Context, Charged, Reminder], Coroutine[Any, Any, Confirmed]] = when_both_are_there
 
 
 @notify.queue_worker("alert")

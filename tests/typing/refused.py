@@ -15,6 +15,11 @@ async def wrong_resources(ctx: Context[int], event: Placed) -> None: ...
 async def no_such_resources(ctx: Context[Stock], event: Placed) -> None: ...
 
 
+@inventory.queue_worker("wrong_result_of_a_join").on_all(Reserved, Charged)  # error
+async def wrong_result_of_a_join(ctx: Context[Stock], a: Reserved, b: Charged) -> list[str]:
+    return []
+
+
 @inventory.queue_worker("wrong_result")  # error
 async def wrong_result(ctx: Context[Stock], event: Placed) -> dict[str, int]:
     return {}
@@ -48,6 +53,8 @@ worker.lease(seconds=3)  # error
 worker.lease("30")  # error
 worker.timeout(5, steps=6)  # error
 worker.on(Stock)  # error
+worker.on_all(Reserved, Stock)  # error
+worker.on_all([Reserved, Charged])  # error
 worker.emits("order.placed")  # error
 worker.on_exhausted("stal")  # error
 worker.on_exhausted(lambda event, failure: "declined")  # error
@@ -56,7 +63,7 @@ worker.prefetch("8")  # error
 
 # What this version does not have yet is no call.
 worker.gate(approvers=["somebody"])  # error
-worker.on_all(Reserved, Charged)  # error
+worker.gathers(Reserved, ok=Charged)  # error
 worker.rate_limit(10)  # error
 
 Workflow("x", starts_with=Placed, run_id=lambda event: event.nope, completes_with=[Confirmed])  # error
@@ -64,6 +71,7 @@ Workflow("x", starts_with=Placed, run_id=lambda event: 5, completes_with=[Confir
 Workflow("x", completes_with=[Confirmed])  # error
 Workflow("x", starts_with=Stock, completes_with=[Confirmed])  # error
 Workflow("x", starts_with=Placed, completes_with=[Stock])  # error
+Workflow("x", starts_with=Placed, completes_with=[Confirmed], undo="backwards")  # error
 Service("x", lifespan=Stock)  # error
 NotNow("a delay is needed")  # error
 Reject()  # error

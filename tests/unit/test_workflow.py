@@ -76,7 +76,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"retention": 0}, "bad_value", "retention"),
     ({"states": {"open": {}}}, "bad_value", "states=: this version"),
     ({"attributes": {"amount": float}}, "bad_value", "attributes=: this version"),
-    ({"undo": "parallel"}, "bad_value", "parallel"),
+    ({"undo": "backwards"}, "bad_value", "not 'backwards'"),
 ]
 
 

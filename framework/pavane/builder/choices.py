@@ -28,6 +28,7 @@ class Choices:
     """The settings of a worker; the defaults are those of a builder that was told nothing."""
 
     on: tuple[type[Event], ...] | None = None
+    on_all: tuple[type[Event], ...] | None = None
     emits: tuple[type[Event], ...] | None = None
     lease_ms: int = 30_000
     renew_every_ms: int = 10_000

@@ -30,7 +30,13 @@ def define(
     reading = read_function(handler, local_scope(handler), "the handler", findings)
     if reading is None:
         raise DefinitionError(*findings.problems)
-    shape = read_handler(reading, choices.on, choices.emits, findings)
+    if choices.on is not None and choices.on_all is not None:
+        findings.add(
+            "contradicting_event",
+            ".on and .on_all: a worker is called for each of its events, or once when all are there.",
+            remedy="Leave one of them out, or make two workers.",
+        )
+    shape = read_handler(reading, choices.on, choices.on_all, choices.emits, findings)
     exhaustion_scope = local_scope(choices.on_exhausted) if callable(choices.on_exhausted) else {}
     exhaustion = read_exhaustion(choices.on_exhausted, shape, exhaustion_scope, findings)
     compensation = _compensation(choices, shape, findings)
@@ -40,6 +46,7 @@ def define(
         name=slot.name,
         description=slot.description,
         events=shape.events,
+        joins=shape.joins,
         emits=shape.emits,
         results=shape.results,
         returns_none=shape.returns_none,

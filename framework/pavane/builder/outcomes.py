@@ -38,22 +38,21 @@ def read_exhaustion(
     reading = read_function(action, scope, "the on_exhausted function", findings)
     if reading is None:
         return Exhaustion()
-    if reading.is_async or not reading.takes(2):
-        message = "the on_exhausted function is a plain one of (event, failure)."
+    if reading.is_async or not reading.takes(1 + len(shape.arguments)):
+        message = f"the on_exhausted function is a plain one of {shape.called(behind='failure')}."
         findings.add("bad_signature", message, place=reading.place)
     else:
-        _check_first(reading, shape, findings)
+        _check_arguments(reading, shape, findings)
     return Exhaustion(action="answer", function=action, events=_answers(reading, shape, findings))
 
 
-def _check_first(reading: Reading, shape: HandlerShape, findings: Findings) -> None:
-    annotation = reading.annotation(0)
-    if annotation in ANYTHING:
-        return
-    for event in shape.events:
-        if not any(isinstance(one, type) and issubclass(event, one) for one in members(annotation)):
-            message = f"the on_exhausted function takes {shown(annotation)}, the worker {event.__name__}."
-            findings.add("bad_signature", message, place=reading.place)
+def _check_arguments(reading: Reading, shape: HandlerShape, findings: Findings) -> None:
+    for position, events in enumerate(shape.arguments):
+        annotation = reading.annotation(position)
+        for event in events if annotation not in ANYTHING else ():
+            if not _takes(members(annotation), event):
+                message = f"the on_exhausted function takes {shown(annotation)}, the worker {shown(event)}."
+                findings.add("bad_signature", message, place=reading.place)
 
 
 def _answers(reading: Reading, shape: HandlerShape, findings: Findings) -> tuple[type[Event], ...]:
@@ -89,13 +88,15 @@ def read_undo(
     reading = read_function(undo, scope, "the undo", findings)
     if reading is None:
         return None
-    takes_done = reading.takes(3)
-    if not takes_done and not reading.takes(2):
-        message = f"an undo takes (ctx, event) or (ctx, event, done), this one ({', '.join(reading.names)})."
+    behind = 1 + len(shape.arguments)  # the place of `done`
+    takes_done = reading.takes(behind + 1)
+    if not takes_done and not reading.takes(behind):
+        expected = f"{shape.called(before='ctx')} or {shape.called(before='ctx', behind='done')}"
+        message = f"an undo takes {expected}, this one ({', '.join(reading.names)})."
         findings.add("undo_mismatch", message, place=reading.place)
         return None
     check_context(reading, UndoContext, "undo_mismatch", findings)
-    check_admits(reading, shape.events, "undo_mismatch", findings)
+    check_admits(reading, shape.arguments, "undo_mismatch", findings)
     if reading.returns not in (MISSING, Any, types.NoneType):
         message = f"an undo returns nothing, this one {shown(reading.returns)}."
         findings.add("undo_mismatch", message, place=reading.place)
@@ -103,7 +104,7 @@ def read_undo(
         undo=undo,
         is_async=reading.is_async,
         takes_done=takes_done,
-        admits=_admits(reading, shape, findings, uncertain=uncertain) if takes_done else None,
+        admits=_admits(reading, behind, shape, findings, uncertain=uncertain) if takes_done else None,
         uncertain=uncertain,
         retry=retry,
         timeout_ms=timeout_ms,
@@ -111,10 +112,10 @@ def read_undo(
 
 
 def _admits(
-    reading: Reading, shape: HandlerShape, findings: Findings, *, uncertain: bool
+    reading: Reading, place: int, shape: HandlerShape, findings: Findings, *, uncertain: bool
 ) -> tuple[str, ...] | None:
     """Names of the results that `done` takes, `""` for None; `None` where it is not annotated."""
-    annotation = reading.annotation(2)
+    annotation = reading.annotation(place)
     if annotation in ANYTHING:
         return None
     taken = members(annotation)

@@ -23,17 +23,30 @@ class HandlerShape:
     """What a handler takes and gives.
 
     Attributes:
-        events: what it is called with.
+        arguments: for each argument behind the context, the events that it may be: one argument for a worker
+            that takes each event by itself, one for each event of a join.
+        joins: it is called once all of its events are there.
         emits: what it may return or emit.
         results: the part of `emits` that it may return; all of it if the return is not annotated.
         returns_none: `None` is among the annotated returns.
     """
 
-    events: tuple[type[Event], ...]
+    arguments: tuple[tuple[type[Event], ...], ...]
+    joins: bool = False
     emits: tuple[type[Event], ...]
     results: tuple[type[Event], ...]
     returns_none: bool
     is_async: bool
+
+    @property
+    def events(self) -> tuple[type[Event], ...]:
+        """Everything that the worker subscribes to."""
+        return tuple(event for choice in self.arguments for event in choice)
+
+    def called(self, *, before: str = "", behind: str = "") -> str:
+        """How a function with the handler's arguments is called, as one would write it."""
+        given = [event.__name__ for event in self.events] if self.joins else ["event"]
+        return f"({', '.join(name for name in (before, *given, behind) if name)})"
 
 
 def read_function(function: Any, scope: Mapping[str, Any], what: str, findings: Findings) -> Reading | None:
@@ -62,23 +75,26 @@ def read_function(function: Any, scope: Mapping[str, Any], what: str, findings: 
 def read_handler(
     reading: Reading,
     on: tuple[type[Event], ...] | None,
+    on_all: tuple[type[Event], ...] | None,
     emits: tuple[type[Event], ...] | None,
     findings: Findings,
 ) -> HandlerShape:
-    """The shape of a handler. `on` and `emits` are `None` where the builder was not told."""
-    if not reading.takes(2):
+    """The shape of a handler. `on`, `on_all` and `emits` are `None` where the builder was not told."""
+    expected = ("event",) if on_all is None else tuple(shown(event) for event in on_all)
+    if not reading.takes(1 + len(expected)):
         findings.add(
             "bad_signature",
-            f"a handler takes (ctx, event), this one ({', '.join(reading.names)}).",
+            f"a handler takes ({', '.join(('ctx', *expected))}), this one ({', '.join(reading.names)}).",
             place=reading.place,
         )
     check_context(reading, Context, "bad_signature", findings)
-    events = _events(reading, on, findings)
+    arguments = (_events(reading, on, findings),) if on_all is None else _joined(reading, on_all, findings)
     returned, returns_none = _returned(reading, findings)
     declared = _emits(reading, returned, emits, findings)
     results = declared if returned is None else tuple(e for e in declared if _admitted(e, returned))
     return HandlerShape(
-        events=events,
+        arguments=arguments,
+        joins=on_all is not None,
         emits=declared,
         results=results,
         returns_none=returns_none,
@@ -101,18 +117,22 @@ def check_context(reading: Reading, wanted: type[JobContext[Any]], code: str, fi
         )
 
 
-def check_admits(reading: Reading, events: Iterable[type[Event]], code: str, findings: Findings) -> None:
-    """Demand that the second parameter, if annotated, takes each of `events`."""
-    annotation = reading.annotation(1)
-    if annotation in ANYTHING:
-        return
-    for event in events:
-        if not _admitted(event, members(annotation)):
-            findings.add(
-                code,
-                f"{reading.names[1]} is a {shown(annotation)}, but the worker takes {event.__name__}.",
-                place=reading.place,
-            )
+def check_admits(
+    reading: Reading, arguments: Iterable[tuple[type[Event], ...]], code: str, findings: Findings
+) -> None:
+    """Demand that each parameter behind the context, if annotated, takes every event that it may be given."""
+    for position, events in enumerate(arguments, 1):
+        annotation = reading.annotation(position)
+        if annotation in ANYTHING:
+            continue
+        for event in events:
+            if not _admitted(event, members(annotation)):
+                findings.add(
+                    code,
+                    f"{reading.names[position]} is a {shown(annotation)}, but the worker takes {shown(event)}"
+                    f"{' there' if position > 1 else ''}.",
+                    place=reading.place,
+                )
 
 
 def check_events(where: str, events: Iterable[Any], findings: Findings, *, sent: bool = False) -> None:
@@ -157,6 +177,16 @@ def _events(
         return taken
     _compare(reading, on, taken, findings)
     return on
+
+
+def _joined(
+    reading: Reading, on_all: tuple[type[Event], ...], findings: Findings
+) -> tuple[tuple[type[Event], ...], ...]:
+    """One argument for each event of `.on_all`, in its order; what is no event was told by the builder."""
+    arguments = tuple((event,) for event in on_all if _is_event(event))
+    if len(arguments) == len(on_all):
+        check_admits(reading, arguments, "contradicting_event", findings)
+    return arguments
 
 
 def _compare(reading: Reading, on: tuple[Any, ...], taken: tuple[Any, ...], findings: Findings) -> None:

@@ -53,6 +53,18 @@ class WorkerBuilder(LaterSettings, Generic[R]):
         check_events(".on", events, found)
         return self._say("on", found, on=events)
 
+    def on_all(self, *events: type[Event]) -> Self:
+        """Call the handler once in a run, when one of each of these events is there.
+
+        The handler gets them in this order, `(ctx, a: A, b: B)`, and so do its undo and its `on_exhausted`
+        function. The first event of each type counts, whatever comes twice; a run that fails calls it no more.
+        """
+        found = self._findings()
+        if len(events) < 2:
+            found.add("bad_value", ".on_all needs at least two events.", remedy="For one there is .on.")
+        check_events(".on_all", events, found)
+        return self._say("on_all", found, on_all=events)
+
     def emits(self, *events: type[Event]) -> Self:
         """Declare what the handler may return or emit. Default: its return annotation."""
         found = self._findings()
@@ -114,7 +126,7 @@ class WorkerBuilder(LaterSettings, Generic[R]):
         Args:
             action: `"stall"` (default): the run is marked, a redrive continues it; `"compensate"`: the run
                 fails; or a pure function `(event, failure: StepFailure) -> Event` whose event is written
-                once, together with the dead letter.
+                once, together with the dead letter. With `.on_all` it takes each of the events.
         """
         return self._say("on_exhausted", self._findings(), on_exhausted=action)
 
@@ -150,7 +162,8 @@ class WorkerBuilder(LaterSettings, Generic[R]):
 
         Args:
             undo: `(ctx: UndoContext[R], event, done: Result | None)`; `done` may be left out. It runs for a
-                step that committed a result which `done`'s annotation takes.
+                step that committed a result which `done`'s annotation takes. With `.on_all` it takes each of
+                the events, as the handler does.
             retry: default `RetryPolicy(max_attempts=20, max_delay=900)`.
             timeout: of one attempt, seconds or timedelta; default the worker's own.
             uncertain: undo a step too that began and never answered (`done` is `None` then).

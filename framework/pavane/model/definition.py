@@ -20,7 +20,7 @@ class Exhaustion:
 
     Attributes:
         action: `stall`, `compensate`, or `answer`: `function` makes an event.
-        function: `(event, failure) -> Event`, pure; only with `answer`.
+        function: `(event, failure) -> Event`, of a join with each of its events, pure; only with `answer`.
         events: the classes that `function` may return.
     """
 
@@ -34,7 +34,7 @@ class Compensation:
     """How a step is undone.
 
     Attributes:
-        undo: `(ctx, event)` or, if `takes_done`, `(ctx, event, done)`.
+        undo: `(ctx, event)` or, if `takes_done`, `(ctx, event, done)`; of a join with each of its events.
         admits: names of the results that `done`'s annotation takes, `""` standing for `None`;
             `None`: any result, because `done` is left out or not annotated.
         uncertain: whether a step is undone too that began and never answered.
@@ -71,6 +71,7 @@ class WorkerDefinition:
 
     Attributes:
         events: what it subscribes to, at least one class.
+        joins: it runs once in a run, when one of each of `events` is there; they are its arguments, in order.
         emits: what its handler may return or emit.
         results: what its handler may return, as annotated; `returns_none` if `None` is among it. An
             unannotated handler may return anything of `emits`.
@@ -84,6 +85,7 @@ class WorkerDefinition:
     name: str
     description: str = ""
     events: tuple[type[Event], ...]
+    joins: bool = False
     emits: tuple[type[Event], ...] = ()
     results: tuple[type[Event], ...] = ()
     returns_none: bool = False

@@ -19,6 +19,7 @@ from pavane.model.source import caller
 S = TypeVar("S", bound=Event)
 C = TypeVar("C", bound=Event, default=Event)
 AttributeValue: TypeAlias = str | int | float | bool | datetime
+UndoOrder: TypeAlias = Literal["sequential", "parallel"]
 
 
 class Workflow(Generic[S, C]):
@@ -31,8 +32,10 @@ class Workflow(Generic[S, C]):
             starting twice is harmless. `None`: the starting event's own id.
         completes_with, fails_with: the events that end a run; the first one committed decides.
         deadline: from the start to a terminal status; passing it fails the run.
+        undo: one undo after the other in reverse order of commit; `"parallel"`: undos of steps that none
+            caused the other go on at the same time.
         retention: how long an ended run's record is kept; `None`: as the settings say.
-        states, attributes, undo="parallel": refused, this version cannot do them yet.
+        states, attributes: refused, this version cannot do them yet.
 
     Raises:
         DefinitionError: with every problem found, among them `no_ending`.
@@ -50,7 +53,7 @@ class Workflow(Generic[S, C]):
         deadline: Duration | None = None,
         states: Mapping[str, Mapping[type[Event], str]] | None = None,
         attributes: Mapping[str, type[AttributeValue]] | None = None,
-        undo: Literal["sequential", "parallel"] = "sequential",
+        undo: UndoOrder = "sequential",
         retention: Duration | None = None,
     ) -> None:
         self.name = name
@@ -61,7 +64,8 @@ class Workflow(Generic[S, C]):
         self.fails_with = _classes(fails_with)
         self.place = caller()
         found = _Findings(self)
-        found.later(states=states is not None, attributes=bool(attributes), parallel=undo != "sequential")
+        found.later(states=states is not None, attributes=bool(attributes))
+        self.undo: UndoOrder = found.undo(undo)
         found.name()
         found.events()
         found.endings()
@@ -129,11 +133,16 @@ class _Findings:
             )
         )
 
-    def later(self, *, states: bool, attributes: bool, parallel: bool) -> None:
-        asked = {"states=": states, "attributes=": attributes, 'undo="parallel"': parallel}
+    def later(self, *, states: bool, attributes: bool) -> None:
+        asked = {"states=": states, "attributes=": attributes}
         self.problems += [
             not_yet(what, str(self.workflow.name)) for what, is_asked in asked.items() if is_asked
         ]
+
+    def undo(self, order: Any) -> UndoOrder:
+        if order not in ("sequential", "parallel"):
+            self.add("bad_value", f'undo is "sequential" or "parallel", not {order!r}.')
+        return "parallel" if order == "parallel" else "sequential"
 
     def name(self) -> None:
         if wrong := name_problem(self.workflow.name):

@@ -55,6 +55,7 @@ def contract_of(workflow: Workflow[Any, Any], settings: Settings) -> Contract:
         workflow=workflow.name,
         completes=tuple(event.event_name for event in workflow.completes_with),
         fails=tuple(event.event_name for event in workflow.fails_with),
+        undo=workflow.undo,
         deadline=workflow.deadline_ms or 0,
         retention=workflow.retention_ms or int(settings.retention * 1000),
         idle_after=int(settings.idle_after * 1000),

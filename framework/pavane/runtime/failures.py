@@ -9,7 +9,8 @@ from pavane.core.answers import Dead, Exhausted, FailAnswer, Fenced, Granted, Re
 from pavane.core.calls import Fail, Release, Verdict
 from pavane.errors import NotNow, Reject, Retry, UsageError
 from pavane.model.duration import to_ms
-from pavane.runtime import copies, verdicts
+from pavane.model.intentions import Intentions
+from pavane.runtime import copies, handling, verdicts
 from pavane.runtime.attempt import Raised
 from pavane.runtime.crew import Crew
 from pavane.runtime.subject import Subject
@@ -32,7 +33,8 @@ async def fail(crew: Crew, subject: Subject, granted: Granted, raised: Raised) -
     call = fail_call(crew, subject, granted, raised, None)
     answer = await ask(crew, call)
     if isinstance(answer, Exhausted):
-        verdict = verdicts.of_answer(crew, subject, answer, error)
+        joined = await handling.joined_rows(crew, subject, granted)
+        verdict = verdicts.of_answer(crew, subject, answer, error, joined=joined)
         answer = await ask(crew, fail_call(crew, subject, granted, raised, verdict, delay=call.delay))
     crew.passed("fail", subject.worker.full_name, subject.kind)
     match answer:
@@ -48,6 +50,21 @@ async def fail(crew: Crew, subject: Subject, granted: Granted, raised: Raised) -
             raise AssertionError("the store asked for a verdict that it was given")
     subject.delivery.ack()
     return None
+
+
+def warn_of_withheld(subject: Subject, intentions: Intentions, raised: Raised) -> None:
+    """Say that nothing of a failed attempt is published: who emits a failure and then raises expects otherwise."""
+    if intentions.emitted and not isinstance(raised.error, NotNow):
+        names = dict.fromkeys(type(event).__name__ for event in intentions.emitted)
+        log.warning(
+            "%s emitted %s and then raised %s: what a failed attempt emits is withheld. If that is how the step "
+            "ends, return it instead of raising; if it says that all attempts have failed, make it by "
+            ".on_exhausted(lambda event, failure: %s(...)).",
+            subject.worker.full_name,
+            ", ".join(names),
+            type(raised.error).__name__,
+            next(reversed(names)),
+        )
 
 
 async def ask(crew: Crew, call: Fail) -> FailAnswer:

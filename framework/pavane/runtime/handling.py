@@ -11,6 +11,7 @@ from typing import Any
 from pavane.core import identity
 from pavane.core.answers import Granted
 from pavane.core.calls import Commit, CommitUndo, TimerSet
+from pavane.core.joining import joined_events
 from pavane.core.record import EventRow
 from pavane.errors import LimitExceeded, UsageError
 from pavane.model import wire
@@ -54,7 +55,7 @@ def handler_call(
     threads: Executor,
 ) -> Callable[[], Awaitable[Any]]:
     """The handler with its arguments, as one awaitable call."""
-    if subject.event is None:
+    if subject.kind == "undo":
         return undo_call(subject, granted, attempt, resources, threads)
     context: Context[Any] = Context(
         job_info(subject, subject.envelope.event, granted, attempt),
@@ -64,13 +65,14 @@ def handler_call(
         stopping=attempt.stopping,
         report=attempt.report,
     )
-    return bound(subject.worker.handler, subject.worker.is_async, (context, subject.event), threads)
+    arguments = (context, *event_arguments(subject, granted.joined))
+    return bound(subject.worker.handler, subject.worker.is_async, arguments, threads)
 
 
 def undo_call(
     subject: Subject, granted: Granted, attempt: Attempt, resources: object, threads: Executor
 ) -> Callable[[], Awaitable[Any]]:
-    """The undo with its arguments, which come from the record: the original event and the committed result."""
+    """The undo with its arguments, which come from the record: the original events and the committed result."""
     undo = subject.worker.compensation
     if undo is None or granted.event is None:
         raise UsageError(f"{subject.worker.full_name} has no compensate_with any more.")
@@ -82,12 +84,40 @@ def undo_call(
         snapshot=dict(granted.data),
         report=attempt.report,
     )
-    event = decode_row(subject.worker.events, granted.event)
-    arguments: tuple[Any, ...] = (context, event)
+    arguments: tuple[Any, ...]
+    if subject.worker.joins:
+        arguments = (context, *event_arguments(subject, granted.joined))
+    else:
+        arguments = (context, decode_row(subject.worker.events, granted.event))
     if undo.takes_done:
         result = decode_row(subject.worker.produces, granted.result) if granted.result else None
         arguments = (*arguments, result)
     return bound(undo.undo, undo.is_async, arguments, threads)
+
+
+def event_arguments(subject: Subject, joined: tuple[EventRow, ...]) -> tuple[Event, ...]:
+    """The events that a handler is called with: the one that was delivered, or those of its join.
+
+    Raises:
+        UsageError: the job belongs to a join of other events than the worker has now.
+    """
+    if not subject.worker.joins:
+        return (subject.event,) if subject.event is not None else ()
+    if len(joined) != len(subject.worker.events):
+        raise UsageError(
+            f"{subject.worker.full_name} joins {len(subject.worker.events)} events, this job has {len(joined)}.",
+            remedy="Deploy the version that the run was begun with, then redrive.",
+        )
+    return tuple(decode_row(subject.worker.events, row) for row in joined)
+
+
+async def joined_rows(crew: Crew, subject: Subject, granted: Granted | None = None) -> tuple[EventRow, ...]:
+    """The events of a job's join: those it was granted, else those of its record. Of other jobs none."""
+    if granted is not None or not subject.worker.joins:
+        return granted.joined if granted is not None else ()
+    record = await crew.patience.insist("state", lambda: crew.store.read(subject.record))
+    row = record.steps.get(subject.step) if record is not None else None
+    return joined_events(record, row) if record is not None and row is not None else ()
 
 
 def decode_row(classes: tuple[type[Event], ...], row: EventRow) -> Event:

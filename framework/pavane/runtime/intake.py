@@ -8,11 +8,12 @@ from pavane.core import envelope
 from pavane.core.answers import Committed, Dead, PutBack, Stale, UnknownRun
 from pavane.core.calls import CopyMark, Reject, Verdict
 from pavane.core.envelope import Envelope
+from pavane.core.record import EventRow
 from pavane.core.topology import DELIVERY_LIMIT
 from pavane.errors import MessageError, Undecodable, UsageError
 from pavane.model.definition import WorkerDefinition
 from pavane.ports.broker import Delivery, Message, ToDeadLetters
-from pavane.runtime import copies, rejection, verdicts
+from pavane.runtime import copies, handling, rejection, verdicts
 from pavane.runtime.crew import Crew
 from pavane.runtime.subject import Subject, subject_of
 
@@ -85,7 +86,7 @@ class Intake:
             event=subject.envelope.event if subject.kind == "step" else None,
             own_record=subject.record.startswith("~"),
             delivery_limit=True,
-            verdict=self._verdict(subject),
+            verdict=self._verdict(subject, await handling.joined_rows(crew, subject)),
         )
         answer = await crew.patience.insist("state", lambda: crew.store.reject(reject))
         match answer:
@@ -119,7 +120,7 @@ class Intake:
                 log.info("%s: a newer copy is on its way", subject.step)
         subject.delivery.ack()
 
-    def _verdict(self, subject: Subject) -> Verdict:
+    def _verdict(self, subject: Subject, joined: tuple[EventRow, ...]) -> Verdict:
         return verdicts.verdict(
             self._crew,
             subject,
@@ -127,6 +128,7 @@ class Intake:
             attempts=0,
             error=f"delivered {DELIVERY_LIMIT} times and never acknowledged; probably innocent",
             error_type="DeliveryLimit",
+            joined=joined,
         )
 
     async def _back(self, subject: Subject, source: str, delay: int) -> None:

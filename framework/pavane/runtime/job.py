@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import Executor
 
 from pavane.core import envelope
@@ -14,9 +15,13 @@ from pavane.core.answers import (
     Exhausted,
     Fenced,
     Granted,
+    Held,
     Isolate,
     Leased,
     NotYet,
+    Paused,
+    Publication,
+    Recorded,
     Refused,
     Stale,
     UnknownRun,
@@ -109,10 +114,23 @@ class Jobs:
                 case Isolate() if not alone:
                     return False
                 case Exhausted() if verdict is None:
-                    verdict = verdicts.of_answer(crew, subject, answer)
+                    joined = await handling.joined_rows(crew, subject)
+                    verdict = verdicts.of_answer(crew, subject, answer, joined=joined)
+                case Paused():
+                    if await self._hold(subject):
+                        return True
                 case _:
                     await self._settle(subject, answer)
                     return True
+        return True
+
+    async def _hold(self, subject: Subject) -> bool:
+        """Leave a delivery with its paused run; `False`: the pause is over, or the run is gone."""
+        call = subject.hold(self._crew)
+        answer = await self._crew.patience.insist("state", lambda: self._crew.store.hold(call))
+        if not isinstance(answer, Held):
+            return False
+        subject.delivery.ack()
         return True
 
     async def _settle(self, subject: Subject, answer: BeginAnswer) -> None:
@@ -122,6 +140,8 @@ class Jobs:
         match answer:
             case Committed(rows=rows):
                 await crew.outbox.publish(subject.record, rows)
+            case Recorded(rows=rows):
+                await self._publish(subject, rows)
             case Leased(remaining=remaining) | NotYet(remaining=remaining):
                 await copies.send_again(crew, delivery, generation, remaining)
             case Stale():
@@ -135,7 +155,7 @@ class Jobs:
                 return
             case Refused():
                 log.info("%s of %s is refused: %s", subject.step, subject.record, answer.reason)
-            case Granted() | Isolate() | Exhausted():
+            case Granted() | Isolate() | Exhausted() | Paused():
                 raise AssertionError(f"{answer} cannot be settled without running the job")
         delivery.ack()
 
@@ -149,6 +169,7 @@ class Jobs:
         if isinstance(outcome, CutShort):
             return await self._cut_short(subject, granted, outcome)
         if isinstance(outcome, Raised):
+            failures.warn_of_withheld(subject, intentions, outcome)
             return await failures.fail(crew, subject, granted, outcome)
         refused = await self._commit(subject, granted, intentions, outcome.value)
         if isinstance(refused, Raised):
@@ -180,14 +201,17 @@ class Jobs:
         if isinstance(answer, Fenced):
             log.warning("%s: somebody else has this job, nothing was committed", subject.step)
             return answer
-        await crew.outbox.publish(
-            subject.record,
-            answer.rows,
-            marked=lambda: crew.passed("mark", self._worker.full_name, subject.kind),
-        )
-        crew.passed("publish", self._worker.full_name, subject.kind)
+        await self._publish(subject, answer.rows)
         subject.delivery.ack()
         return None
+
+    async def _publish(self, subject: Subject, rows: Sequence[Publication]) -> None:
+        """Publish what this delivery's own call has written."""
+        crew, worker = self._crew, self._worker.full_name
+        await crew.outbox.publish(
+            subject.record, rows, marked=lambda: crew.passed("mark", worker, subject.kind)
+        )
+        crew.passed("publish", worker, subject.kind)
 
     async def _write(self, call: Commit | CommitUndo) -> CommitAnswer:
         store = self._crew.store

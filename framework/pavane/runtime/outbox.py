@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from pavane.core.answers import Publication
 from pavane.core.calls import CopyMark, Mark
-from pavane.core.envelope import event_headers, undo_headers
+from pavane.core.envelope import copy_headers, event_headers, undo_headers
 from pavane.core.topology import Names
 from pavane.errors import InfrastructureError
 from pavane.ports.broker import Address, Broker, Message, ToQueue, ToSubscribers, Unroutable
@@ -128,8 +128,8 @@ class Outbox:
         return "published"
 
     async def _unroutable(self, row: Publication) -> str:
-        if row.kind == "undo":
-            log.error("no queue for the undo of %s: its service must declare it", row.step)
+        if row.kind != "event":
+            log.error("no queue for the %s of %s: its service must declare it", row.kind, row.step)
             return "returned"
         await self._insist("state", self._subscriptions.refresh)
         if not self._subscriptions.anybody(row.event.name):
@@ -147,5 +147,10 @@ class Outbox:
             headers = event_headers(row.event, run)
             return Message(body=row.event.payload, headers=headers), ToSubscribers(row.event.name)
         service, _, worker = row.worker.partition(".")
+        if row.kind == "job":
+            headers = copy_headers(event_headers(row.event, run), row.generation)
+            return Message(body=row.event.payload, headers=headers), ToQueue(
+                self._names.queue(service, worker)
+            )
         headers = undo_headers(row.event, run, row.step, row.generation)
         return Message(body=b"{}", headers=headers), ToQueue(self._names.undo_queue(service, worker))

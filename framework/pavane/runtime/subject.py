@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pavane.core import identity
-from pavane.core.calls import Begin, Verdict
+from pavane.core.calls import Begin, Hold, JoinSpec, Verdict
 from pavane.core.envelope import Envelope
-from pavane.core.record import JobKind, UndoSpec
+from pavane.core.record import JOINED, EventRow, JobKind, UndoSpec
 from pavane.errors import UnknownEvent
 from pavane.model import wire
 from pavane.model.definition import WorkerDefinition
@@ -25,7 +25,7 @@ class Subject:
 
     Attributes:
         record: key of the record it belongs to.
-        event: the validated event; `None` for an undo, whose event comes from the record.
+        event: the validated event; `None` for an undo and a join's own job, whose events come from the record.
         starts: the workflow that the event starts, with the run's id.
     """
 
@@ -66,6 +66,27 @@ class Subject:
         """Id of the job's dead letter, should it die."""
         return identity.letter_id(self.record, self.step, self.kind)
 
+    def join(self, now: int) -> JoinSpec | None:
+        """What an `on_all` worker waits for. Its own event takes the place of the delivery that completes it."""
+        if not self.worker.joins:
+            return None
+        names = tuple(event.event_name for event in self.worker.events)
+        event = self.envelope.event
+        if event.name == JOINED:
+            return JoinSpec(event=event, names=names)
+        joined = EventRow(
+            id=identity.joined_id(self.record, self.worker.full_name),
+            name=JOINED,
+            version=1,
+            time=now,
+            payload=b"{}",
+            producer="pavane",
+            causation=event.id,
+            hops=event.hops + 1,
+            trace=event.trace,
+        )
+        return JoinSpec(event=joined, names=names)
+
     def begin(
         self, crew: Crew, begin_id: str, *, ended: tuple[int, ...], alone: bool, verdict: Verdict | None
     ) -> Begin:
@@ -79,7 +100,7 @@ class Subject:
             kind=self.kind,
             event=self.envelope.event if self.kind == "step" else None,
             cause=self.envelope.cause,
-            framework=self.envelope.event.name.startswith("pavane."),
+            framework=self.envelope.event.name.startswith("pavane.") and self.envelope.event.name != JOINED,
             generation=self.envelope.generation,
             begin_id=begin_id,
             host=crew.host,
@@ -91,7 +112,20 @@ class Subject:
             digest=identity.digest(self.envelope.event.payload) if self.starts else "",
             step_timeout=self.step_timeout,
             compensation=UndoSpec(uncertain=undo.uncertain, admits=undo.admits) if undo else None,
+            join=self.join(crew.clock.now()),
             verdict=verdict,
+        )
+
+    def hold(self, crew: Crew) -> Hold:
+        """The call that keeps this delivery with its paused run."""
+        return Hold(
+            record=self.record,
+            subscribed=crew.subscriptions.framework,
+            step=self.step,
+            worker=self.worker.full_name,
+            kind=self.kind,
+            event=self.envelope.event if self.kind == "step" else None,
+            generation=self.envelope.generation,
         )
 
 
@@ -109,6 +143,15 @@ def subject_of(crew: Crew, worker: WorkerDefinition, delivery: Delivery, envelop
             envelope=envelope,
             record=envelope.run,
             step=envelope.step,
+            event=None,
+        )
+    if is_joined(worker, envelope):
+        return Subject(
+            worker=worker,
+            delivery=delivery,
+            envelope=envelope,
+            record=envelope.run,
+            step=identity.step_id(worker.full_name, envelope.event.id),
             event=None,
         )
     name = envelope.event.name
@@ -133,4 +176,14 @@ def subject_of(crew: Crew, worker: WorkerDefinition, delivery: Delivery, envelop
         event=event,
         starts=workflow,
         run_id=run_id,
+    )
+
+
+def is_joined(worker: WorkerDefinition, envelope: Envelope) -> bool:
+    """Whether a delivery is the own job of a worker's join: by its id, which only run and worker make."""
+    event = envelope.event
+    return (
+        worker.joins
+        and event.name == JOINED
+        and event.id == identity.joined_id(envelope.run, worker.full_name)
     )

@@ -14,7 +14,7 @@ from pavane.core.calls import Policy, Verdict
 from pavane.core.record import EventRow, Letter
 from pavane.model.values import ExhaustedReason, StepFailure
 from pavane.runtime.crew import Crew
-from pavane.runtime.handling import new_event
+from pavane.runtime.handling import event_arguments, new_event
 from pavane.runtime.subject import Subject
 
 LONGEST_TRACEBACK = 8_192
@@ -29,9 +29,14 @@ log = logging.getLogger("pavane")
 
 
 def of_answer(
-    crew: Crew, subject: Subject, answer: Exhausted, raised: BaseException | None = None
+    crew: Crew,
+    subject: Subject,
+    answer: Exhausted,
+    raised: BaseException | None = None,
+    *,
+    joined: tuple[EventRow, ...] = (),
 ) -> Verdict:
-    """The verdict that an *exhausted* answer asks for."""
+    """The verdict that an *exhausted* answer asks for. `joined`: the events of a join, which its policy is asked of."""
     return verdict(
         crew,
         subject,
@@ -40,6 +45,7 @@ def of_answer(
         error=answer.error,
         error_type=answer.error_type,
         raised=raised,
+        joined=joined,
     )
 
 
@@ -52,6 +58,7 @@ def verdict(
     error: str,
     error_type: str,
     raised: BaseException | None = None,
+    joined: tuple[EventRow, ...] = (),
 ) -> Verdict:
     """Prepare what follows from a job's exhaustion. Whether it is exhausted is decided by the store."""
     where = user_frame(raised.__traceback__ if raised else None)
@@ -76,17 +83,19 @@ def verdict(
     if policy != "answer":
         return Verdict(letter=letter, policy=policy)
     failure = StepFailure(error=error, error_type=error_type, attempts=attempts, reason=reason)
-    answer = answer_event(crew, subject, failure)
+    answer = answer_event(crew, subject, failure, joined)
     return Verdict(letter=letter, policy="answer" if answer else "stall", answer=answer)
 
 
-def answer_event(crew: Crew, subject: Subject, failure: StepFailure) -> EventRow | None:
+def answer_event(
+    crew: Crew, subject: Subject, failure: StepFailure, joined: tuple[EventRow, ...]
+) -> EventRow | None:
     """The event of an `on_exhausted` function; `None` if it raises or returns what is not declared."""
     function = subject.worker.on_exhausted.function
     if function is None:
         return None
     try:
-        event = function(subject.event, failure)
+        event = function(*event_arguments(subject, joined), failure)
         if type(event) not in subject.worker.produces:
             raise TypeError(f"it returned {type(event).__name__}, which the worker does not declare")
         return new_event(crew, subject, event, ANSWER_PLACE, hops=subject.envelope.event.hops + 1)

@@ -9,6 +9,7 @@ from pavane.adapters.memory.broker import MemoryBroker
 from pavane.adapters.memory.store import MemoryStore
 from pavane.core import agenda, envelope
 from pavane.core.envelope import Envelope
+from pavane.core.joining import is_waited_for
 from pavane.core.record import Attempt, JobKind, Record, StepRow
 from pavane.errors import PavaneError
 from pavane.ports.broker import Address, Message, ToSubscribers
@@ -40,9 +41,9 @@ class ObservedStore(MemoryStore):
         super()._answers()
 
     def _due_at(self, record: Record) -> int:
-        """Without the hourly look whether the run is idle while it waits for a timer: it would find that it is not,
-        8,760 times a year. When the last timer is gone the look is overdue, and due at once."""
-        if not record.timers:
+        """Without the hourly look whether the run is idle while it is paused, or waits for a timer or a join: it
+        would find that it is not, 8,760 times a year. When it waits no more the look is overdue, and due at once."""
+        if not (record.timers or record.head.paused_at or is_waited_for(record)):
             return super()._due_at(record)
         return agenda.due_at(replace(record, head=replace(record.head, idle_at=0)))
 

@@ -67,7 +67,8 @@ BODIES = (
     undecodable("a byte order mark before the JSON", b"\xef\xbb\xbf" + GOOD_BODY, "Not JSON"),
     undecodable("`NaN` or `Infinity` in the JSON", b'{"by": "x", "times": NaN}', "NaN"),
     undecodable("JSON nested deeper than 64", b"[" * 65 + b"]" * 65, "deeper than 64"),
-    undecodable("two hundred thousand brackets", b"[" * 200_000, "deeper than 64"),
+    undecodable("two hundred thousand brackets", b"[" * 200_000, "More than 50,000 values"),
+    undecodable("more than 50,000 values", b"[" + b"0," * 50_000 + b"0]", "More than 50,000 values"),
     undecodable("a compressed body", gzip.compress(GOOD_BODY), "Not JSON"),
     undecodable("a pickled object: it is never loaded", pickle.dumps({"by": "x"}), "Not JSON"),
     Arrival(

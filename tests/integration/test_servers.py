@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 
 import aio_pika
+import psycopg
 import pytest
 import redis.asyncio
 from pamqp.common import FieldTable
 
-from tests.servers import KEEPS_ALL, RabbitServer, RedisServer, ServerError, process_is_gone
+from tests.servers import KEEPS_ALL, PostgresServer, RabbitServer, RedisServer, ServerError, process_is_gone
 
 QUORUM: FieldTable = {"x-queue-type": "quorum"}
 
@@ -89,6 +90,22 @@ async def test_redis_keeps_an_acknowledged_write_over_a_kill() -> None:
         async with redis.asyncio.from_url(server.url) as client:
             assert server.url == url
             assert await client.get("kept") == b"before the kill"
+
+
+def test_postgresql_asks_for_a_password_keeps_its_data_and_leaves_nothing_behind() -> None:
+    with PostgresServer() as server:
+        database = server.new_database().replace("+psycopg", "")
+        with psycopg.connect(database) as connection:
+            connection.execute("create table kept (what text)")
+        server.restart(kill=True)
+        with psycopg.connect(database) as connection:
+            assert connection.execute("select * from kept").fetchall() == []
+            others = [pid for (pid,) in connection.execute("select pid from pg_stat_activity")]
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(database, password="another")
+        folder, processes = server.folder, [server.pid, *others]
+    assert all(process_is_gone(pid) for pid in processes)
+    assert not folder.exists()
 
 
 async def test_the_session_servers_answer(

@@ -19,8 +19,8 @@ from tests.servers.process import HOST, PrivateServer, ServerError, free_port
 # Debian keeps the programs of each version in a folder of its own, outside PATH.
 DEBIAN = Path("/usr/lib/postgresql")
 
-FORGETFUL = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "16MB"}
-"""A power cut may take everything: the data of the tests ends with them."""
+FORGETFUL = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "16MB"}
+"""A power cut may take everything, a kill of the processes nothing: what is committed was given to the system."""
 
 
 class PostgresServer(PrivateServer):

@@ -26,7 +26,7 @@ from pavane import (
 )
 from pavane.events import RunEnded, RunStalled, StepDeadLettered, UndoStuck
 from pavane.model.event import gap_in_upcasters
-from pavane.model.wire import DEEPEST, check_json, decode, encode, parse
+from pavane.model.wire import DEEPEST, MOST_VALUES, check_json, decode, encode, parse
 
 
 class OrderEvent(Event):
@@ -258,6 +258,36 @@ def test_the_depth_counts_brackets_outside_strings_only() -> None:
     check_json(b"[" + b"[]," * 1000 + b"[]]")
     with pytest.raises(Undecodable, match="deeper than 64"):
         check_json(b"[" + deepest + b"]")
+
+
+def of_values(count: int) -> list[bytes]:
+    """Bodies with so many values in their outermost one."""
+    return [
+        b"[" + b",".join([b"0"] * count) + b"]",
+        b"[" + b",".join([b"[]"] * (count // 2)) + b"]",  # as dear as two each: a comma and a bracket
+        b"{" + b",".join(b'"%d":"[{,"' % number for number in range(count)) + b"}",
+    ]
+
+
+def test_the_number_of_values_has_a_limit_that_strings_do_not_count_for() -> None:
+    for most, too_many in zip(of_values(MOST_VALUES), of_values(MOST_VALUES + 2), strict=True):
+        check_json(most)
+        with pytest.raises(Undecodable, match="More than 50,000 values") as refused:
+            check_json(too_many)
+        assert refused.value.remedy
+    check_json(b'"' + b"[{," * MOST_VALUES + b'"')
+
+
+def test_an_event_that_nobody_could_read_is_refused_to_its_sender() -> None:
+    # Around the values stand the object, its three fields and the array itself.
+    most = Placed(order_id="1", amount=1, note=[0] * (MOST_VALUES - 3))
+    assert decode(Placed, encode(most), 3) == most
+    deep: list[Any] = []
+    for _ in range(DEEPEST):
+        deep = [deep]
+    for note in ([0] * (MOST_VALUES - 2), deep):
+        with pytest.raises(UsageError, match=r"Nobody could read test_event\.placed"):
+            encode(Placed(order_id="1", amount=1, note=note))
 
 
 def test_numbers_keep_every_digit() -> None:

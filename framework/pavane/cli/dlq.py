@@ -9,21 +9,13 @@ import typer
 from rich.text import Text
 
 from pavane.cli.exits import DONE, NO, NOT_FOUND
-from pavane.cli.letter_options import (
-    Answered,
-    ErrorText,
-    EventName,
-    Fingerprint,
-    OfRun,
-    OfWorker,
-    OfWorkflow,
-    made_filter,
-)
-from pavane.cli.options import By, Cursor, DryRun, Limit, Reason, Since, Until, Yes
+from pavane.cli.letter_options import filtered
+from pavane.cli.options import By, Cursor, DryRun, Limit, Reason, Yes
 from pavane.cli.output import Output, clean, moment, table, to_json
 from pavane.cli.runs import tell_cursor
 from pavane.cli.session import Connected, Session, session_of
 from pavane.client import letter_choice
+from pavane.client.letter_filter import LetterFilter
 from pavane.model.views import BulkReport, DeadLetter, Page
 
 commands = typer.Typer(no_args_is_help=True, help="Look at dead letters, redrive and discard them.")
@@ -34,23 +26,15 @@ AtMost = Annotated[int | None, typer.Option("--limit", min=1, help="At most so m
 
 
 @commands.command("ls")
+@filtered
 def ls(
     context: typer.Context,
-    worker: OfWorker = None,
-    run: OfRun = None,
-    workflow: OfWorkflow = None,
-    event: EventName = None,
-    error: ErrorText = None,
-    fingerprint: Fingerprint = None,
-    answered: Answered = None,
-    since: Since = None,
-    until: Until = None,
+    filter: LetterFilter,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> None:
     """List dead letters, oldest first."""
     session = session_of(context)
-    filter = made_filter(worker, run, workflow, event, error, fingerprint, answered, since, until)
 
     async def work(connected: Connected) -> None:
         _print_letters(session.out, await connected.client.dead_letters.list(**filter).page(limit, cursor))
@@ -117,18 +101,11 @@ def _pages_of(letter: DeadLetter) -> Sequence[Text]:
 
 
 @commands.command("redrive")
+@filtered
 def redrive(
     context: typer.Context,
+    filter: LetterFilter,
     ids: Ids = None,
-    worker: OfWorker = None,
-    run: OfRun = None,
-    workflow: OfWorkflow = None,
-    event: EventName = None,
-    error: ErrorText = None,
-    fingerprint: Fingerprint = None,
-    answered: Answered = None,
-    since: Since = None,
-    until: Until = None,
     all_: All = False,
     limit: AtMost = None,
     rate: Annotated[float | None, typer.Option("--rate", help="At most so many a second.")] = None,
@@ -140,7 +117,6 @@ def redrive(
 ) -> None:
     """Send jobs back to their workers, with all their attempts before them."""
     session = session_of(context)
-    filter = made_filter(worker, run, workflow, event, error, fingerprint, answered, since, until)
 
     async def work(connected: Connected) -> BulkReport:
         return await connected.client.dead_letters.redrive(
@@ -160,18 +136,11 @@ def redrive(
 
 
 @commands.command("discard")
+@filtered
 def discard(
     context: typer.Context,
+    filter: LetterFilter,
     ids: Ids = None,
-    worker: OfWorker = None,
-    run: OfRun = None,
-    workflow: OfWorkflow = None,
-    event: EventName = None,
-    error: ErrorText = None,
-    fingerprint: Fingerprint = None,
-    answered: Answered = None,
-    since: Since = None,
-    until: Until = None,
     all_: All = False,
     limit: AtMost = None,
     then: Annotated[
@@ -185,7 +154,6 @@ def discard(
 ) -> None:
     """Drop dead letters for good."""
     session = session_of(context)
-    filter = made_filter(worker, run, workflow, event, error, fingerprint, answered, since, until)
 
     async def work(connected: Connected) -> BulkReport:
         return await connected.client.dead_letters.discard(

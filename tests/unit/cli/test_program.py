@@ -33,6 +33,7 @@ from pavane.cli.loading import load_app
 from pavane.cli.options import read_time
 from pavane.cli.program import execute, hoist
 from pavane.cli.session import Session
+from pavane.client.letter_filter import LetterFilter
 from pavane.settings import Settings
 
 
@@ -74,6 +75,16 @@ def test_help_is_code_0_and_a_wrong_option_code_2(capsys: pytest.CaptureFixture[
     assert execute(["runs", "ls", "--since", "yesterday", "--json"]) == 2
     error = json.loads(capsys.readouterr().err)["error"]
     assert (error["code"], "yesterday" in error["message"]) == ("usage_error", True)
+
+
+@pytest.mark.parametrize("command", ["ls", "redrive", "discard"])
+def test_every_condition_on_dead_letters_is_an_option(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(["dlq", command, "--help"]) == 0
+    told = capsys.readouterr().out
+    assert [name for name in LetterFilter.__annotations__ if f"  --{name} " not in told] == []
+    assert "--filter" not in told
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("1.5d", 129_600)])

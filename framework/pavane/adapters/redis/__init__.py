@@ -7,6 +7,7 @@
     documents   calls as the scripts read them
     replies     what the scripts answer
     rows        the record as it is stored
+    msgpack     reads what the scripts write for themselves
     index       runs, dead letters and histories, over all shards
     agreements  locks and registrations
     server      scripts that are there, shards whose epoch is known

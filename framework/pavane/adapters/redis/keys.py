@@ -6,11 +6,13 @@ Shards are told apart by `core.identity.shard_of`; their number is fixed for the
 
 Of one record (a run, named `<workflow>:<run id>`, or an event outside workflows, named `~<event id>`):
 
-    run:<record>      hash    `head`: JSON of the record's head
-                              `fixed`: JSON of what never changes in it: the contract, how the run began
-                              `step:<step id>`: JSON of a step's row with its work, undo and attempts
-                              `letter:<letter id>`: JSON of a dead letter's index entry
-                              `undo`: JSON list of the steps that are still to be undone
+    run:<record>      hash    each value in MessagePack:
+                              `head`: the record's head
+                              `fixed`: what never changes in it: the contract, how the run began
+                              `bounds`: the little of it that a step asks for: its first event, those that end it
+                              `step:<step id>`: a step's row with its work, undo and attempts
+                              `letter:<letter id>`: a dead letter's index entry
+                              `undo`: list of the steps that are still to be undone
     events:<record>   hash    event id -> one line of JSON (id, name, version, time, producer, causation, hops,
                               trace), a newline, the payload as it came
     data:<record>     hash    key -> opaque bytes: the run's data
@@ -19,7 +21,7 @@ Of one record (a run, named `<workflow>:<run id>`, or an event outside workflows
     agenda:<record>   zset    the same members, scored with the time they are due
     history:<record>  list    one JSON object per line of the history, oldest first, at most the contract's cap
 
-JSON leaves out what has its default value (`core.record`), empty lists, and of a step what its id says.
+Rows leave out what has its default value (`core.record`), empty lists, and of a step what its id says.
 
 Of a shard:
 

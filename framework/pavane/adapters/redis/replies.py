@@ -66,6 +66,13 @@ def numbered(blobs: list[bytes], number: int) -> bytes:
 
 
 def granted(call: Any, fields: Json, blobs: list[bytes]) -> answers.Granted:
+    now = fields["now"]
+    fields = {
+        "failures": 0,
+        "last_delay": 0,
+        "lease_until": now + call.lease,
+        "step_started_at": now,
+    } | fields
     for name in ("event", "result"):
         if name in fields:
             fields[name] = rows.event(numbered(blobs, fields[name]))

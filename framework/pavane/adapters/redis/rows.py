@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from pavane.adapters.redis.msgpack import unpacked
 from pavane.core.record import (
     Attempt,
     Contract,
@@ -82,7 +83,7 @@ def step(id_: str, stored: Json) -> StepRow:
     stored.setdefault("worker", worker_of(id_))
     stored["work"] = work(stored.get("work", {}))
     if "undo" in stored:
-        stored["undo"] = work(stored["undo"])
+        stored["undo"] = work(stored["undo"] or {})  # Lua writes a map without entries as a list
     if "compensation" in stored:
         stored["compensation"] = undo_spec(stored["compensation"])
     return StepRow(**stored)
@@ -123,7 +124,8 @@ def record(
 ) -> Record:
     """A whole record from its hashes and its history."""
     fields = dict(pairs(run))
-    found = Record(head=head(orjson.loads(fields.pop("head")), orjson.loads(fields.pop("fixed"))))
+    fields.pop("bounds", None)  # a copy of what `fixed` has
+    found = Record(head=head(unpacked(fields.pop("head")), unpacked(fields.pop("fixed"))))
     for name, value in fields.items():
         read_field(found, name, value)
     found.events = {name: event(value) for name, value in pairs(events)}
@@ -140,7 +142,7 @@ def record(
 def read_field(found: Record, name: str, value: bytes) -> None:
     """One field of the hash `run:<record>`."""
     sort, _, id_ = name.partition(":")
-    stored = orjson.loads(value)
+    stored = unpacked(value)
     if name == "undo":
         found.undo = list(stored or ())
     elif sort == "step":

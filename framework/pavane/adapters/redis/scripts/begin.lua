@@ -18,12 +18,13 @@ local function open_record(key, at)
   return nil
 end
 
+-- What the caller can tell by itself is left out: a first attempt, a whole lease, a step that starts now.
 local function granted(record, row, work, at)
   local undo = CALL.kind == 'undo'
-  local fields = {
-    token = work.token, attempt = work.grants, failures = work.failures, last_delay = work.delay,
-    lease_until = work.lease_until, step_started_at = row.started_at, now = at,
-  }
+  local fields = { token = work.token, attempt = work.grants, now = at }
+  if work.failures ~= 0 then fields.failures, fields.last_delay = work.failures, work.delay end
+  if work.lease_until ~= at + CALL.lease then fields.lease_until = work.lease_until end
+  if row.started_at ~= at then fields.step_started_at = row.started_at end
   local data = record.new and {} or redis.call('HGETALL', Record.name_of(record, 'data'))
   if #data > 0 then
     fields.data = {}
@@ -79,7 +80,7 @@ end
 local function why_refused(record, row)
   local phase = record.head.phase
   if not Record.is_run(record) then return nil end
-  if CALL.contract and CALL.event and CALL.event.id ~= Record.fixed(record).start_event then return 'second_start' end
+  if CALL.contract and CALL.event and CALL.event.id ~= Record.bounds(record).start_event then return 'second_start' end
   if CALL.kind == 'undo' then return phase ~= 'compensating' and 'run_' .. phase or nil end
   if phase == 'running' or phase == 'completed' then return nil end
   return not is_closing(record, row) and 'run_' .. phase or nil

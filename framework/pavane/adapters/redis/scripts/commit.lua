@@ -13,7 +13,7 @@ local function write_result(record, row, at, late)
   row.error_type = ''
   row.work.done = true
   for key, number in pairs(CALL.data or {}) do record.data[key] = Call.blob(number) end
-  local fails = CALL.events and Record.is_run(record) and Record.fixed(record).contract.fails
+  local fails = CALL.events and Record.is_run(record) and Record.bounds(record).fails
   if Record.is_run(record) then row.failed_run = false end
   for _, event in ipairs(CALL.events or {}) do
     Record.keep_sent(record, event)
@@ -81,9 +81,9 @@ return Keep.transition(function(record, at)
   write_events(record, row, at)
   write_timers(record, row, at)
   local was_running = head.phase == 'running'
-  local contract = CALL.events and Record.is_run(record) and Record.fixed(record).contract
-  for _, event in ipairs(contract and CALL.events or {}) do
-    local ends = Lists.contains(contract.completes, event.name) or Lists.contains(contract.fails, event.name)
+  local bounds = CALL.events and Record.is_run(record) and Record.bounds(record)
+  for _, event in ipairs(bounds and CALL.events or {}) do
+    local ends = Lists.contains(bounds.completes, event.name) or Lists.contains(bounds.fails, event.name)
     if ends and Letters.end_by_event(record, event.id, at, row) then break end
   end
   head.updated_at = at

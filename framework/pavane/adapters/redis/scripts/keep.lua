@@ -3,7 +3,7 @@
 local Keep = {}
 
 local PARTS = { 'run', 'events', 'data', 'agenda', 'waiting', 'history' }
-local TYPES = { run = 'hash', events = 'hash', data = 'hash', agenda = 'zset', waiting = 'hash', history = 'list' }
+local COUNTS = { events = 'HLEN', data = 'HLEN', agenda = 'ZCARD', waiting = 'HLEN', history = 'LLEN' }
 
 -- Remove a record whose retention is over, and its entries in the shard's indexes.
 function Keep.forget(record)
@@ -16,9 +16,9 @@ end
 -- The record of this key, and whether one was forgotten instead: a record whose retention is over is gone,
 -- whether a tick has noticed or not.
 function Keep.open(key, at)
-  local json = redis.call('HGET', PREFIX .. 'run:' .. key, 'head')
-  if not json then return nil end
-  local record = Record.new_record(key, cjson.decode(json))
+  local bytes = redis.call('HGET', PREFIX .. 'run:' .. key, 'head')
+  if not bytes then return nil end
+  local record = Record.new_record(key, cmsgpack.unpack(bytes))
   local expires = Agenda.expires_at(record)
   if expires > 0 and expires <= at then
     return nil, record
@@ -29,9 +29,9 @@ end
 -- Lua does not roll back: a key that somebody gave another type must fail here, before the first write. Those that
 -- the transition has read have been checked by that.
 function Keep.check_type(record, part)
-  local found = redis.call('TYPE', Record.name_of(record, part)).ok
-  if found ~= 'none' and found ~= TYPES[part] then
-    error({ err = 'WRONGTYPE ' .. Record.name_of(record, part) .. ' is a ' .. found })
+  local name = Record.name_of(record, part)
+  if type(redis.pcall(COUNTS[part], name)) == 'table' then
+    error({ err = 'WRONGTYPE ' .. name .. ' is a ' .. redis.call('TYPE', name).ok })
   end
 end
 
@@ -52,14 +52,14 @@ function Keep.save_waiting(record)
       row.bytes = nil
       redis.call('HSET', waiting, field, bytes and cjson.encode(row) .. '\n' .. bytes or cjson.encode(row))
       row.bytes = bytes
-      redis.call('ZADD', agenda, row.at or row.next_try, field)
+      redis.call('ZADD', agenda, Call.text(row.at or row.next_try), field)
     else
       redis.call('HDEL', waiting, field)
       redis.call('ZREM', agenda, field)
     end
   end
   if record.head.outbox + record.head.timers == 0 then return 0 end
-  return tonumber(redis.call('ZRANGE', agenda, 0, 0, 'WITHSCORES')[2] or 0)
+  return tonumber(redis.call('ZRANGE', agenda, '0', '0', 'WITHSCORES')[2] or 0)
 end
 
 function Keep.save_letters(record, fields)
@@ -67,7 +67,7 @@ function Keep.save_letters(record, fields)
     local letter = record.letters[id]
     if letter then
       fields[#fields + 1] = 'letter:' .. id
-      fields[#fields + 1] = cjson.encode(letter)
+      fields[#fields + 1] = cmsgpack.pack(letter)
       redis.call('ZADD', PREFIX .. 'letters', letter.dead_at, id)
       redis.call('HSET', PREFIX .. 'letter_of', id, record.key)
     else
@@ -82,15 +82,16 @@ function Keep.save_indexes(record, waiting)
   local head = record.head
   local due, status = Agenda.due_at(record, waiting), Record.is_run(record) and Agenda.status_of(record) or ''
   if due ~= head.due then
-    if due > 0 then redis.call('ZADD', PREFIX .. 'due', due, record.key)
+    if due > 0 then redis.call('ZADD', PREFIX .. 'due', Call.text(due), record.key)
     else redis.call('ZREM', PREFIX .. 'due', record.key) end
     head.due = due
     if due > 0 and (Call.next_due == 0 or due < Call.next_due) then Call.next_due = due end
   end
   if status ~= head.shown then
-    if head.shown == '' then redis.call('ZADD', PREFIX .. 'runs', head.started_at, record.key)
+    local started_at = Call.text(head.started_at)
+    if head.shown == '' then redis.call('ZADD', PREFIX .. 'runs', started_at, record.key)
     else redis.call('ZREM', PREFIX .. 'status:' .. head.shown, record.key) end
-    redis.call('ZADD', PREFIX .. 'status:' .. status, head.started_at, record.key)
+    redis.call('ZADD', PREFIX .. 'status:' .. status, started_at, record.key)
     head.shown = status
   end
 end
@@ -105,7 +106,7 @@ function Keep.save_steps(record, fields)
     row.step = nil -- the field's name says it
     row.undo = undo -- an undo that has only defaults is one all the same
     fields[#fields + 1] = 'step:' .. step
-    fields[#fields + 1] = cjson.encode(row)
+    fields[#fields + 1] = cmsgpack.pack(row)
   end
 end
 
@@ -161,15 +162,19 @@ function Keep.save(record)
   Keep.save_steps(record, fields)
   if record.undo_changed then
     fields[#fields + 1] = 'undo'
-    fields[#fields + 1] = cjson.encode(record.undo)
+    fields[#fields + 1] = cmsgpack.pack(record.undo)
   end
   Keep.save_history(record)
   if record.new then
     fields[#fields + 1] = 'fixed'
-    fields[#fields + 1] = cjson.encode(record.fixed or { key = record.key })
+    fields[#fields + 1] = cmsgpack.pack(record.fixed or { key = record.key })
+    if record.bounds then
+      fields[#fields + 1] = 'bounds'
+      fields[#fields + 1] = cmsgpack.pack(record.bounds)
+    end
   end
   fields[#fields + 1] = 'head'
-  fields[#fields + 1] = cjson.encode(Record.strip(record.head, HEAD))
+  fields[#fields + 1] = cmsgpack.pack(Record.strip(record.head, HEAD))
   Keep.save_fields(record, 'run', fields)
   Keep.save_fields(record, 'events', Keep.event_fields(record))
   Keep.save_fields(record, 'data', Keep.data_fields(record))

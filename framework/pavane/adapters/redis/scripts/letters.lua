@@ -6,15 +6,15 @@ local Letters = {}
 function Letters.end_by_event(record, event, at, row)
   local head = record.head
   if not Record.is_run(record) or head.phase ~= 'running' or (row and row.closing) then return false end
-  local contract = Record.fixed(record).contract
+  local bounds = Record.bounds(record)
   local name = Record.event_of(record, event).name
-  if Lists.contains(contract.completes, name) then
+  if Lists.contains(bounds.completes, name) then
     head.reason = name
     head.end_event = event
     Ending.finish(record, 'completed', at, event)
     return true
   end
-  if Lists.contains(contract.fails, name) then
+  if Lists.contains(bounds.fails, name) then
     Compensation.fail_run(record, name, at, { cause = event, row = row and row.step or '', end_event = event })
     return true
   end

@@ -3,9 +3,11 @@
 local function mark_row(record, call, id, at)
   local gone = Record.drop_waiting(record, 'o' .. id)
   if not gone or gone.kind ~= 'event' then return end
+  local unrouted = Lists.contains(call.unrouted, id)
+  if #record.head.stalled == 0 and not unrouted then return end -- nobody asks for the event's name
   local name = Record.event_of(record, id).name
   Ending.unstall(record, 'unroutable:' .. name, at)
-  if Lists.contains(call.unrouted, id) then Record.remember(record, 'unrouted', at, { event = name, cause = id }) end
+  if unrouted then Record.remember(record, 'unrouted', at, { event = name, cause = id }) end
 end
 
 local function mark_returned(record, id, at)

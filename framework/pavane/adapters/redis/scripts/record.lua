@@ -45,12 +45,17 @@ end
 function Record.new_record(key, head)
   return {
     key = key, head = Record.fill(head, HEAD, 'stalled'), steps = {}, edited = {}, events = {}, kept = {}, sent = {},
-    data = {}, waiting = {}, touched = {}, letters = {}, moved = {}, history = {}, fresh = {},
+    data = {}, waiting = {}, touched = {}, letters = {}, moved = {}, history = {}, fresh = {}, names = {},
   }
 end
 
 function Record.name_of(record, part)
-  return PREFIX .. part .. ':' .. record.key
+  local name = record.names[part]
+  if not name then
+    name = PREFIX .. part .. ':' .. record.key
+    record.names[part] = name
+  end
+  return name
 end
 
 function Record.new_work()
@@ -62,8 +67,8 @@ function Record.worker_of(step)
   return string.match(step, '^[^:]*')
 end
 
-function Record.read_step(step, json)
-  local row = Record.fill(cjson.decode(json), STEP, 'emitted')
+function Record.read_step(step, bytes)
+  local row = Record.fill(cmsgpack.unpack(bytes), STEP, 'emitted')
   row.step = step
   row.worker = row.worker or Record.worker_of(step)
   row.work = Record.fill_work(row.work or {})
@@ -74,8 +79,8 @@ end
 function Record.step_of(record, step)
   local row = record.steps[step]
   if row == nil then
-    local json = not record.new and redis.call('HGET', Record.name_of(record, 'run'), 'step:' .. step)
-    row = json and Record.read_step(step, json) or false
+    local bytes = not record.new and redis.call('HGET', Record.name_of(record, 'run'), 'step:' .. step)
+    row = bytes and Record.read_step(step, bytes) or false
     record.steps[step] = row
   end
   return row or nil
@@ -84,9 +89,17 @@ end
 -- What never changes in a record: the contract and how the run began. Few transitions ask for it.
 function Record.fixed(record)
   if not record.fixed then
-    record.fixed = cjson.decode(redis.call('HGET', Record.name_of(record, 'run'), 'fixed'))
+    record.fixed = cmsgpack.unpack(redis.call('HGET', Record.name_of(record, 'run'), 'fixed'))
   end
   return record.fixed
+end
+
+-- The little of it that a step asks for: the event that began the run, and the names of those that end it.
+function Record.bounds(record)
+  if not record.bounds then
+    record.bounds = cmsgpack.unpack(redis.call('HGET', Record.name_of(record, 'run'), 'bounds'))
+  end
+  return record.bounds
 end
 
 -- The row of a step, noted to be written.
@@ -224,8 +237,8 @@ end
 function Record.letter_at(record, id)
   local letter = record.letters[id]
   if letter == nil then
-    local json = not record.new and redis.call('HGET', Record.name_of(record, 'run'), 'letter:' .. id)
-    letter = json and cjson.decode(json) or false
+    local bytes = not record.new and redis.call('HGET', Record.name_of(record, 'run'), 'letter:' .. id)
+    letter = bytes and cmsgpack.unpack(bytes) or false
     record.letters[id] = letter
   end
   return letter or nil
@@ -238,8 +251,8 @@ end
 
 function Record.undo_of(record)
   if record.undo == nil then
-    local json = not record.new and redis.call('HGET', Record.name_of(record, 'run'), 'undo')
-    record.undo = json and cjson.decode(json) or {}
+    local bytes = not record.new and redis.call('HGET', Record.name_of(record, 'run'), 'undo')
+    record.undo = bytes and cmsgpack.unpack(bytes) or {}
   end
   return record.undo
 end

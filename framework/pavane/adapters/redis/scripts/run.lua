@@ -14,6 +14,7 @@ function Run.new_run(key, run_id, contract, event, digest, at)
     key = key, workflow = contract.workflow, run_id = run_id, contract = contract, start_event = event.id,
     start_digest = digest,
   }
+  record.bounds = { start_event = event.id, completes = contract.completes, fails = contract.fails }
   record.new = true
   Record.keep_sent(record, event)
   return record

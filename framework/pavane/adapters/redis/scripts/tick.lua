@@ -14,7 +14,7 @@ local function tick()
   local refusal = Call.lost()
   if refusal then return refusal end
   local at, found, corrupt = Clock.now(), {}, {}
-  local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+  local first = redis.call('ZRANGE', KEYS[1], '0', '0', 'WITHSCORES')
   if not first[2] or tonumber(first[2]) > at then -- the ordinary case, and all that an idle namespace costs
     return Call.reply('tick', { rows = found, corrupt = corrupt, next_due = tonumber(first[2] or 0), now = at })
   end
@@ -31,7 +31,7 @@ local function tick()
       corrupt[#corrupt + 1] = key
     end
   end
-  first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+  first = redis.call('ZRANGE', KEYS[1], '0', '0', 'WITHSCORES')
   return Call.reply('tick', { rows = found, corrupt = corrupt, next_due = tonumber(first[2] or 0), now = at })
 end
 

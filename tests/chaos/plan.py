@@ -12,11 +12,13 @@ from random import Random
 from services.demo.options import BadOptions, Options
 
 NORTHWIND = Path(__file__).resolve().parents[3] / "shared" / "data" / "northwind"
-"""830 orders, beside the checkout; where they are missing, as many are generated."""
+"""830 orders, beside the checkout; where they are missing, or kinds are asked for, orders are generated."""
 
 FULL = 830
 DEFAULTS = {"RATE": "20", "LATENCY": "0.1", "COUNT": str(FULL)}
 KILLS = 10
+SHARES = {"DECLINE", "REFUSE"}
+"""Variables that only generated orders can follow."""
 
 LEFT_ALONE = 2.0
 """Seconds for which a service works undisturbed after it was ready."""
@@ -35,7 +37,7 @@ class Plan:
 
     Attributes:
         options: as the demo reads them: ORDERS, COUNT (of the orders, the first so many), SEED, RATE, LATENCY,
-            DATA, JSON.
+            DATA, JSON; DECLINE or REFUSE: generated orders, with such shares of those that fail.
         kills: SIGKILLs for each service's process.
         servers: whether RabbitMQ and Redis are killed too, once each.
     """
@@ -53,7 +55,10 @@ class Plan:
         """
         given = {name: value for name, value in environment.items() if value}
         defaults = DEFAULTS | {"SEED": str(secrets.randbelow(1_000_000))}
-        if NORTHWIND.is_dir():
+        shares = SHARES & given.keys()
+        if shares and "ORDERS" in given:
+            raise BadOptions(f"{' and '.join(sorted(shares))}: the orders of a folder are what they are.")
+        if NORTHWIND.is_dir() and not shares:
             defaults["ORDERS"] = str(NORTHWIND)
         kills = given.get("KILLS", str(KILLS))
         if not kills.isdecimal():

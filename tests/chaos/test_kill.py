@@ -23,7 +23,7 @@ STOPPED_WITHIN = 30.0
 
 def kill_test(folder: Path, **variables: str) -> dict[str, Any]:
     """Play a round in a process of its own; the figures."""
-    own = ("DATA", "ORDERS", "RATE", "LATENCY", "COUNT", "KILLS", "SERVERS", "JSON")
+    own = ("DATA", "ORDERS", "RATE", "LATENCY", "COUNT", "DECLINE", "REFUSE", "KILLS", "SERVERS", "JSON")
     inherited = {name: value for name, value in os.environ.items() if name not in own}
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.chaos.kill_test"],
@@ -58,7 +58,8 @@ def test_no_order_is_lost_while_every_process_is_killed_ten_times(tmp_path: Path
 
 @pytest.mark.timeout(LONGEST + 60)
 def test_no_order_is_lost_when_the_broker_and_the_store_are_killed_too(tmp_path: Path) -> None:
-    figures = kill_test(tmp_path, SERVERS="1", COUNT="300", KILLS="3")
+    shares = {"DECLINE": "0.2", "REFUSE": "0.1"}
+    figures = kill_test(tmp_path, SERVERS="1", COUNT="300", KILLS="3", **shares)
 
     assert figures["violations"] == []
     assert figures["ok"]

@@ -22,7 +22,7 @@ from tests.servers import PostgresServer
 NORTHWIND = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "northwind"
 """Real orders, where this checkout has them beside it; the tests that want them generate some where it has not."""
 
-SERVICES = ("orders", "inventory", "payments", "shipping", "notifications")
+SERVICES = ("orders", "inventory", "payments", "shipping", "notifications", "trips")
 
 SHELVES = (
     Product("lamp", "Copper lamp", 100),

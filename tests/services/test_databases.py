@@ -10,12 +10,14 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection, make_url, select, text
 
-from services.demo.databases import SERVICES
+import services.trips.database as trips
+from services.demo.databases import SERVICES as OF_THE_DEMO
 from services.payments.database import charges
 from services.payments.till import open_till
 from tests.servers import PostgresServer, free_port
 from tests.services.shop import accepted, order
 
+SERVICES = OF_THE_DEMO | {"trips": trips}
 SECRET = "geheim-7"
 UNUSABLE = [
     "nonsense",

@@ -237,6 +237,10 @@ class App:
                     for worker in service.definitions
                     if worker.dead_letters.alert_at > 1
                 },
+                emits={
+                    worker.full_name: tuple(event.event_name for event in worker.produces)
+                    for worker in service.definitions
+                },
             )
             for service in self.services
         ]

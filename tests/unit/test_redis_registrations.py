@@ -6,7 +6,7 @@ from pavane.adapters.redis.agreements import registration
 from pavane.ports.store import Registration
 
 
-def test_a_service_of_an_older_version_has_said_nothing_about_its_alerts() -> None:
+def test_a_service_of_an_older_version_has_said_nothing_about_its_alerts_or_what_it_emits() -> None:
     stored = b'{"subscriptions": {"shop.pack": ["order.placed"]}, "workflows": {}}'
     assert registration("shop", stored) == Registration(
         service="shop", subscriptions={"shop.pack": ("order.placed",)}, workflows={}

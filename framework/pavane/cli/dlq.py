@@ -16,6 +16,7 @@ from pavane.cli.runs import tell_cursor
 from pavane.cli.session import Connected, Session, session_of
 from pavane.client import letter_choice
 from pavane.client.letter_filter import LetterFilter
+from pavane.client.refusals import in_words
 from pavane.model.views import BulkReport, DeadLetter, Page
 
 commands = typer.Typer(no_args_is_help=True, help="Look at dead letters, redrive and discard them.")
@@ -52,7 +53,7 @@ def _print_letters(out: Output, page: Page[DeadLetter]) -> None:
             moment(one.dead_at),
             one.worker + (" (undo)" if one.kind == "undo" else ""),
             one.run or "",
-            one.reason + (" (answered)" if one.answered else ""),
+            one.reason + (" (answered, nothing to do)" if one.answered else ""),
             f"{one.error_type or ''}: {one.error or ''}",
         )
         for one in page.items
@@ -178,7 +179,7 @@ def _end(session: Session, ids: Sequence[str], report: BulkReport, done: str) ->
         would = "would be " if report.dry_run else ""
         session.out.show(f"{report.done} of {report.matched} {would}{done}")
         for one in report.skipped:
-            session.out.show(f"  {clean(one.id)}: {clean(one.reason)}")
+            session.out.show(f"  {clean(one.id)}: {clean(in_words(one.reason))}")
     if code := _code(ids, report):
         raise typer.Exit(code)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from functools import wraps
 from typing import Annotated, Any, Final
 
 import typer
 
+from pavane.cli.grouped import grouped
 from pavane.cli.options import Since, Until
 from pavane.client.letter_filter import LetterFilter
 
@@ -26,27 +24,5 @@ _OPTIONS: Final[dict[str, Any]] = {
     "until": Until,
 }
 
-
-def filtered(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose argument `filter` is made of the options above.
-
-    typer makes options of a signature, so the command is given one that has them in the argument's place.
-    """
-
-    @wraps(command)
-    def run(**given: Any) -> None:
-        filter: dict[str, Any] = {name: given.pop(name) for name in _OPTIONS}
-        command(filter=LetterFilter(**filter), **given)  # type: ignore[typeddict-item]
-
-    parameters: dict[str, inspect.Parameter] = {}
-    for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
-        options = _OPTIONS if name == "filter" else {name: parameter.annotation}
-        for option, annotation in options.items():
-            parameters[option] = parameter.replace(
-                name=option, annotation=annotation, kind=parameter.KEYWORD_ONLY
-            )
-            if name == "filter":
-                parameters[option] = parameters[option].replace(default=None)
-    run.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
-    run.__annotations__ = {name: one.annotation for name, one in parameters.items()}
-    return run
+filtered: Final = grouped("filter", _OPTIONS, LetterFilter)
+"""For a command whose argument `filter` is made of the options above."""

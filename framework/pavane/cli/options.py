@@ -12,20 +12,29 @@ import typer
 
 from pavane.errors import UsageError
 
-_AGO: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd])")
+_SPAN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def read_time(text: str) -> datetime:
     """ISO 8601 (UTC where it names no zone), or how long ago: `90s`, `30m`, `2h`, `7d`."""
-    ago = _AGO.fullmatch(text.strip())
+    return _read_time(text, -1, "how long ago")
+
+
+def read_ahead(text: str) -> datetime:
+    """ISO 8601 (UTC where it names no zone), or how long from now: `90s`, `30m`, `2h`, `7d`."""
+    return _read_time(text, +1, "how long from now")
+
+
+def _read_time(text: str, direction: int, how_long: str) -> datetime:
+    span = _SPAN.fullmatch(text.strip())
     try:
-        if ago:
-            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+        if span:
+            return datetime.now(UTC) + direction * timedelta(**{_UNITS[span[2]]: float(span[1])})
         at = datetime.fromisoformat(text.strip())
     except (ValueError, OverflowError):
         raise typer.BadParameter(
-            f"{text!a:.80} is no time: ISO 8601, or how long ago, such as 30m, 2h or 7d."
+            f"{text!a:.80} is no time: ISO 8601, or {how_long}, such as 30m, 2h or 7d."
         ) from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 

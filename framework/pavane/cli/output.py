@@ -35,6 +35,8 @@ STYLES = {
     "warning": "yellow",
     "refused": "dim",
     "cancelled": "dim",
+    "skipped": "dim",
+    "paused": "bold yellow",
     "stalled": "bold red",
     "failed": "red",
     "dead": "red",

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from pavane.cli import dlq, doctor, run, runs, start, topology
+from pavane.cli import dlq, doctor, run, runs, start, steering, topology
 from pavane.cli.exits import DONE, INTERRUPTED, TIMED_OUT, USAGE, code_of, remedy_of
 from pavane.cli.later import refuse_later
 from pavane.cli.logs import quiet_logs
@@ -53,6 +53,15 @@ def pavane(
 
 program.command("run")(run.run)
 program.command("start")(start.start)
+for command in (
+    steering.cancel,
+    steering.compensate,
+    steering.pause,
+    steering.resume,
+    steering.skip,
+    steering.deadline,
+):
+    runs.commands.command(command.__name__)(command)
 program.add_typer(runs.commands, name="runs")
 program.add_typer(dlq.commands, name="dlq")
 program.add_typer(topology.commands, name="topology")

@@ -27,6 +27,8 @@ def run_tree(document: RunDocument) -> Tree:
     """The run, why it is stuck if it is, and its steps with attempts, results and undo."""
     run = document.run
     tree = Tree(run_line(run).append(f"  {moment(run.started_at)}", style="dim"), guide_style="dim")
+    if run.paused:
+        tree.add(Text(f"paused; `pavane runs resume {clean(run.run)}` lets it go on", style="bold yellow"))
     for reason in run.stalled:
         tree.add(Text.assemble(("stalled ", "bold red"), clean(reason)))
     for waiting in run.waiting_for:
@@ -41,8 +43,10 @@ def run_tree(document: RunDocument) -> Tree:
 
 
 def _waiting(waiting: Waiting) -> Text:
+    if waiting.kind == "held":
+        return Text(f"held until the run is resumed: {clean(waiting.ref)}")
     line = Text(f"waits for {clean(waiting.kind)} {clean(waiting.ref)}")
-    if waiting.worker:
+    if waiting.worker and waiting.worker != waiting.ref:
         line.append(f"  {clean(waiting.worker)}")
     if waiting.until:
         line.append(f"  until {moment(waiting.until)}", style="dim")

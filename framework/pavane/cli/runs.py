@@ -1,4 +1,4 @@
-"""`pavane runs`: what runs there are, and what became of one."""
+"""`pavane runs`: what runs there are, and what became of one. What can be done to them is in `steering`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from pavane.cli.exits import NO
 from pavane.cli.options import Cursor, Limit, Since, TimeoutOption, Until
 from pavane.cli.output import Output, clean, duration, moment, styled, table
+from pavane.cli.run_options import OfStatus, OfWorkflow, RunArgument, WaitingFor, split_statuses
 from pavane.cli.run_view import run_line, run_tree
 from pavane.cli.session import Connected, session_of
 from pavane.client import Listing
@@ -17,9 +18,8 @@ from pavane.client.run_document import read_document
 from pavane.model.later import in_calls
 from pavane.model.views import HistoryEntry, Page, RunStatus
 
-commands = typer.Typer(no_args_is_help=True, help="Look at runs.")
+commands = typer.Typer(no_args_is_help=True, help="Look at runs, and steer them.")
 
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="<workflow>:<run id>")]
 WATCH_EVERY = 2.0
 """Seconds between two looks of `runs ls --watch`."""
 
@@ -27,12 +27,10 @@ WATCH_EVERY = 2.0
 @commands.command("ls")
 def ls(
     context: typer.Context,
-    status: Annotated[list[str] | None, typer.Option("--status", help="One or several, with commas.")] = None,
-    workflow: Annotated[str | None, typer.Option("--workflow")] = None,
+    status: OfStatus = None,
+    workflow: OfWorkflow = None,
     state: Annotated[str | None, typer.Option("--state", hidden=True)] = None,
-    waiting_for: Annotated[
-        str | None, typer.Option("--waiting-for", help="timer, retry, dead_letter, undo_stuck, ...")
-    ] = None,
+    waiting_for: WaitingFor = None,
     since: Since = None,
     until: Until = None,
     where: Annotated[list[str] | None, typer.Option("--where", hidden=True)] = None,
@@ -47,11 +45,10 @@ def ls(
     if where:
         raise in_calls("--where")
     session = session_of(context)
-    statuses = [one for given in status or () for one in given.split(",") if one]
 
     async def work(connected: Connected) -> None:
         listing = connected.client.runs(
-            status=statuses,
+            status=split_statuses(status),
             workflow=workflow,
             state=state,
             waiting_for=waiting_for,

@@ -114,7 +114,7 @@ async def outbox_check(store: Store) -> Finding:
     return ok("outbox", f"Nothing waits to be published in the latest {looked_at} live runs.")
 
 
-_LIVE: Final = ("running", "waiting", "stalled", "compensating")
+_LIVE: Final = ("running", "waiting", "paused", "stalled", "compensating")
 
 
 def _is_stuck(record: Record) -> bool:

@@ -1,7 +1,8 @@
 """The client: starts runs, brings events in, looks at what became of them, and mends what is stuck.
 
 client          `Client`: start, emit, run, runs
-run_handle      one run: status, steps, history, wait, result, watch
+run_handle      one run: status, steps, history, wait, result, watch, and what people do to it
+steering        those actions, for one run or for many; `refusals` says why not
 dead_letters    list, get, redrive, discard
 dlq_round       one round of a dead-letter queue, `letter_actions` what is done with each letter
 views           from records to what a reader sees

@@ -1,18 +1,19 @@
-"""One run, as a client holds it: look at it, and wait for it."""
+"""One run, as a client holds it: look at it, wait for it, and steer it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Generic, TypeAlias, TypeVar
 
-from pavane.client import views
+from pavane.client import steering, views
 from pavane.client.listing import Found, Listing
 from pavane.client.means import Means
+from pavane.client.steering import Wish
 from pavane.core.record import EventRow, Record, StepRow
 from pavane.errors import RunFailed, RunNotFound
 from pavane.model.duration import Duration, to_ms
 from pavane.model.event import Event
-from pavane.model.later import LaterRunActions
 from pavane.model.views import TERMINAL, HistoryEntry, RunStatus, Step
 from pavane.ports.store import Place
 
@@ -25,8 +26,12 @@ Ended: TypeAlias = Callable[[str, int | None], Awaitable[Record]]
 """Waits until a run has ended, at most so many milliseconds, and returns its record."""
 
 
-class RunHandle(LaterRunActions, Generic[C]):
+class RunHandle(Generic[C]):
     """A run by its name. Making one asks nobody; each method reads afresh.
+
+    `cancel`, `pause`, `resume`, `compensate`, `skip` and `move_deadline` return the run as it is then. Doing one
+    of them again changes nothing; what the run's status forbids raises `ActionRefused`. Each says for the history
+    who did it (`by`, `None`: `settings.actor`) and why.
 
     Attributes:
         run: the full name, `<workflow>:<run id>`.
@@ -146,6 +151,92 @@ class RunHandle(LaterRunActions, Generic[C]):
                 return
             pause = FIRST_PAUSE if lines else min(LONGEST_PAUSE, pause * 2)
             await self._means.clock.sleep(pause)
+
+    # steering; `docs/steering.md` says what each of these means in every status
+
+    async def cancel(self, reason: str, *, by: str | None = None, undo: bool = True) -> RunStatus:
+        """End the run: nothing begins any more, running handlers are told, and what was done is undone.
+
+        The run is `cancelled` once that is over, which `wait` waits for; a pause ends.
+
+        Args:
+            undo: `False`: leave what was done as it is; the run's last line of history names it.
+
+        Raises:
+            ActionRefused: it has ended, or fails already in another way: the first ending wins.
+            RunNotFound: there is no such run, or no longer.
+            StateUnavailable: the outcome is unknown.
+        """
+        return await self._steer(Wish(verb="cancel", undo=undo, by=by, reason=reason))
+
+    async def compensate(self, reason: str, *, by: str | None = None) -> RunStatus:
+        """Give the run up, a stalled one most of all: it fails, and what was done is undone. A pause ends.
+
+        Raises:
+            ActionRefused: it has ended, or fails already for another reason.
+            RunNotFound: there is no such run, or no longer.
+            StateUnavailable: the outcome is unknown.
+        """
+        return await self._steer(Wish(verb="compensate", by=by, reason=reason))
+
+    async def pause(self, reason: str, *, by: str | None = None) -> RunStatus:
+        """Let no further step or undo begin, until `resume`. Running handlers finish; deadlines go on.
+
+        Raises:
+            ActionRefused: it has ended.
+            RunNotFound: there is no such run, or no longer.
+            StateUnavailable: the outcome is unknown.
+        """
+        return await self._steer(Wish(verb="pause", by=by, reason=reason))
+
+    async def resume(self, *, by: str | None = None) -> RunStatus:
+        """Let the run go on; what was held goes back to its queues, in the order it came.
+
+        Raises:
+            ActionRefused: it has ended.
+            RunNotFound: there is no such run, or no longer.
+            StateUnavailable: the outcome is unknown.
+        """
+        return await self._steer(Wish(verb="resume", by=by))
+
+    async def skip(self, step_id: str, result: Event, *, reason: str, by: str | None = None) -> RunStatus:
+        """Go on without a step that is dead or waits for a retry: `result` is committed instead.
+
+        Its subscribers get the event as if the step had emitted it, and its dead letter is closed. What the step's
+        attempts did stays unknown: if the run fails later, its undo is called with outcome `unknown`.
+
+        Args:
+            step_id: `<service.worker>:<event id>`, as `steps` lists it.
+            result: an event that the step's worker declares.
+
+        Raises:
+            UndeclaredEvent: the worker does not declare it.
+            ActionRefused: there is no such step, or it runs, has committed, or was dealt with otherwise.
+            RunNotFound: there is no such run, or no longer.
+            StateUnavailable: the outcome is unknown.
+        """
+        record = await read_run(self._means, self.run)
+        await steering.skip(self._means, record, step_id, result, reason=reason, by=by)
+        return await self.status()
+
+    async def move_deadline(self, to: datetime, *, reason: str, by: str | None = None) -> RunStatus:
+        """Give a running run more time or less; one without a deadline gets one.
+
+        Args:
+            to: aware, and ahead.
+
+        Raises:
+            UsageError: a time without a time zone.
+            ActionRefused: it is not running any more, or that time has passed.
+            RunNotFound: there is no such run, or no longer.
+            StateUnavailable: the outcome is unknown.
+        """
+        await steering.move_deadline(self._means, self.run, to, reason=reason, by=by)
+        return await self.status()
+
+    async def _steer(self, wish: Wish) -> RunStatus:
+        await steering.steer(self._means, wish, self.run)
+        return await self.status()
 
     async def _wait(self, timeout: Duration | None) -> Record:
         return await self._ended(self.run, None if timeout is None else to_ms(timeout))

@@ -63,6 +63,7 @@ def run_status(record: Record) -> RunStatus:
         run_id=head.run_id,
         status=cast(Status, agenda.status_of(record)),
         phase=head.phase,
+        paused=head.paused_at > 0,
         stalled=list(head.stalled),
         reason=head.reason or None,
         data={key: json_value(value) for key, value in sorted(record.data.items())},
@@ -77,9 +78,10 @@ def run_status(record: Record) -> RunStatus:
 
 
 def waiting_for(record: Record) -> list[Waiting]:
-    """What stands between a live run and its end: timers, retries, dead letters, stuck undos."""
+    """What stands between a live run and its end: timers, joins, held jobs, retries, dead letters, stuck undos."""
     if record.head.terminal:
         return []
+    held = {(job.kind, job.step) for job in record.held.values()}
     timers = [
         Waiting(kind="timer", ref=timer.key, since=moment(timer.event.time), until=moment(timer.at))
         for timer in sorted(record.timers.values(), key=lambda timer: (timer.at, timer.key))
@@ -93,9 +95,31 @@ def waiting_for(record: Record) -> list[Waiting]:
             until=moment(work.next_at),
         )
         for row in in_order(record)
+        # A retry that came back while the run was paused waits for its resumption, and is listed as that.
         if (work := _retrying(row)) is not None
+        and ("step" if work is row.work else "undo", row.step) not in held
     ]
-    return [*timers, *retries, *_waiting_for_people(record)]
+    return [*timers, *_open_joins(record), *_held(record), *retries, *_waiting_for_people(record)]
+
+
+def _open_joins(record: Record) -> list[Waiting]:
+    """Joins that something has arrived for and something has not; no other run than a running one fires any."""
+    if record.head.phase != "running":
+        return []
+    joins = sorted(record.joins.values(), key=lambda join: (join.since, join.worker))
+    return [
+        Waiting(kind="join", ref=join.worker, worker=join.worker, since=moment(join.since))
+        for join in joins
+        if not join.fired
+    ]
+
+
+def _held(record: Record) -> list[Waiting]:
+    """What came while the run was paused, in the order in which it goes on."""
+    return [
+        Waiting(kind="held", ref=job.step, worker=job.worker, since=moment(job.since))
+        for job in sorted(record.held.values(), key=lambda job: job.order)
+    ]
 
 
 def _retrying(row: StepRow) -> Work | None:
@@ -166,7 +190,7 @@ def step_view(record: Record, row: StepRow) -> Step:
 def undo_info(row: StepRow, undo: Work) -> UndoInfo:
     return UndoInfo(
         status=_undo_status(row.state),
-        outcome="committed" if row.committed else "unknown",
+        outcome="committed" if row.known else "unknown",
         attempts=attempts(undo),
         ended_at=moment(_last_end(undo)) if undo.done else None,
     )
@@ -227,12 +251,22 @@ def history_entry(line: History) -> HistoryEntry:
 
 
 def _detail(name: str, value: str) -> tuple[str, Any]:
-    """The record's details are text; two of them are milliseconds."""
-    if name == "delay" and value.isdigit():
-        return "delay_s", _seconds(int(value))
-    if name == "at" and value.isdigit():
-        return "at", exactly(int(value)).isoformat()
-    return name, value
+    """The record's details are text; some of them are milliseconds, a number, a list or a yes."""
+    match name:
+        case "delay" if value.isdigit():
+            return "delay_s", _seconds(int(value))
+        case "at" | "before" if value.isdigit():
+            return name, exactly(int(value)).isoformat()
+        case "before":
+            return name, value or None
+        case "left":
+            return name, value.split()
+        case "left_count" if value.isdigit():
+            return name, int(value)
+        case "undo" if value in ("true", "false"):
+            return name, value == "true"
+        case _:
+            return name, value
 
 
 def letters_in_order(record: Record) -> list[Letter]:

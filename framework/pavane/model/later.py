@@ -63,7 +63,6 @@ class Later:
 class LaterSettings:
     """The worker settings that are not there yet."""
 
-    on_all = Later("joins", in_definitions)
     gathers = Later("gathers", in_definitions)
     on_child = Later("child runs", in_definitions)
     gate = Later("gates", in_definitions)
@@ -96,17 +95,6 @@ class LaterClient:
     backfill_schedule = Later("schedules", in_calls)
     breakers = Later("circuit breakers", in_calls)
     set_breaker = Later("circuit breakers", in_calls)
-
-
-class LaterRunActions:
-    """What cannot be done to a run yet."""
-
-    cancel = Later("cancelling runs", in_calls)
-    pause = Later("pausing runs", in_calls)
-    resume = Later("pausing runs", in_calls)
-    compensate = Later("compensating runs by hand", in_calls)
-    skip = Later("skipping steps", in_calls)
-    move_deadline = Later("moving deadlines", in_calls)
 
 
 class LaterLetterActions:

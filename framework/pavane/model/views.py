@@ -66,7 +66,7 @@ class EventRecord(View):
 
 
 class Waiting(View):
-    """One thing that a run waits for. `ref` names it: a timer's key, a step, a letter."""
+    """One thing that a run waits for. `ref` names it: a timer's key, a step, a letter, the worker of a join."""
 
     kind: WaitingKind
     ref: str
@@ -76,7 +76,10 @@ class Waiting(View):
 
 
 class RunStatus(View):
-    """A run at one moment. `status` is computed from phase and marks; `reason` says how it ended."""
+    """A run at one moment. `status` is computed from phase and marks; `reason` says how it ended.
+
+    `paused` is the mark: nothing begins until it is resumed, whatever the phase is.
+    """
 
     run: str
     workflow: str
@@ -114,7 +117,7 @@ class Attempt(View):
 
 
 class UndoInfo(View):
-    """How the undo of a step goes."""
+    """How the undo of a step goes. `outcome`: whether the step's own handler ever said what it had done."""
 
     status: UndoStatus
     outcome: Literal["committed", "unknown"]

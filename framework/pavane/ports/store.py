@@ -107,13 +107,15 @@ class Registration:
     """What a service tells the others about itself: its workers' subscriptions and the workflows it knows.
 
     `subscriptions` maps `<service.worker>` to event names; `workflows` maps a name to a JSON document;
-    `alert_at` maps a worker to the number of dead letters from which on operators are warned (1 if absent).
+    `alert_at` maps a worker to the number of dead letters from which on operators are warned (1 if absent);
+    `emits` maps every worker to the names of all events that it can emit, its `on_exhausted`'s included.
     """
 
     service: str
     subscriptions: dict[str, tuple[str, ...]]
     workflows: dict[str, str]
     alert_at: dict[str, int] = field(default_factory=dict[str, int])
+    emits: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 class Store(Protocol):

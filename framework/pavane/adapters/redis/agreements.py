@@ -30,6 +30,7 @@ class Agreements:
                 "subscriptions": registration.subscriptions,
                 "workflows": registration.workflows,
                 "alert_at": registration.alert_at,
+                "emits": registration.emits,
             }
         )
         await self._server.command(b"HSET", self._keys.services(), registration.service.encode(), document)
@@ -45,5 +46,6 @@ def registration(service: str, stored: bytes) -> Registration:
         service=service,
         subscriptions={worker: tuple(events) for worker, events in document["subscriptions"].items()},
         workflows=document["workflows"],
-        alert_at=document.get("alert_at", {}),  # a service of an older version has not said it
+        alert_at=document.get("alert_at", {}),  # a service of an older version has not said these two
+        emits={worker: tuple(events) for worker, events in document.get("emits", {}).items()},
     )

@@ -104,7 +104,9 @@ class Reading(StoreSuite):
         other = Registration(service="t", subscriptions={}, workflows={})
         await store.register(first)
         await store.register(other)
-        replaced = Registration(service="s", subscriptions={"s.v": ("c",)}, workflows={})
+        replaced = Registration(
+            service="s", subscriptions={"s.v": ("c",)}, workflows={}, emits={"s.v": ("d", "e")}
+        )
         await store.register(replaced)
         found = {registration.service: registration for registration in await store.registrations()}
         assert found == {"s": replaced, "t": other}

@@ -10,7 +10,9 @@ from pavane.core.record import (
     Attempt,
     EventRow,
     Head,
+    HeldJob,
     History,
+    Join,
     Letter,
     Record,
     StepRow,
@@ -102,6 +104,72 @@ def test_a_run_waits_for_timers_retries_letters_and_stuck_undos() -> None:
         ("undo_stuck", "s", None),
     ]
     assert views.run_status(record).status == "stalled"
+
+
+def test_a_paused_run_lists_what_is_held_in_order_and_not_once_more_as_a_retry() -> None:
+    record = run(paused_at=T0 + 5)
+    record.steps = {
+        "r": row("r", state="retrying", work=Work(next_at=T0 + 2000)),
+        "o": row("o", state="retrying"),
+    }
+    record.held = {
+        id_: HeldJob(
+            id=id_,
+            order=order,
+            kind="step",
+            worker="s.w",
+            step=step,
+            event="e",
+            generation=0,
+            since=T0 + order,
+        )
+        for id_, order, step in (("second", 2, "r"), ("first", 1, "new"))
+    }
+    record.steps["u"] = row("u", state="undoing", undo=Work(generation=1))
+    record.held["undo"] = HeldJob(
+        id="undo", order=3, kind="undo", worker="s.w", step="u", event="", generation=1, since=T0 + 3
+    )
+    status = views.run_status(record)
+    assert (status.status, status.phase, status.paused) == ("paused", "running", True)
+    assert [(one.kind, one.ref) for one in status.waiting_for] == [
+        ("held", "new"), ("held", "r"), ("held", "u"), ("retry", "o"),
+    ]  # fmt: skip
+    assert status.waiting_for[0].since == datetime(2026, 1, 1, 0, 0, 0, 1000, tzinfo=UTC)
+
+
+def test_a_join_is_waited_for_while_it_is_open_and_the_run_is_running() -> None:
+    record = run()
+    record.joins = {
+        "s.open": Join(worker="s.open", event="j", names=("a", "b"), arrived=(("a", "e"),), since=T0 + 1),
+        "s.fired": Join(
+            worker="s.fired", event="k", names=("a",), arrived=(("a", "e"),), fired=True, since=T0
+        ),
+    }
+    status = views.run_status(record)
+    assert [(one.kind, one.ref, one.worker) for one in status.waiting_for] == [("join", "s.open", "s.open")]
+    assert status.status == "waiting"
+    record.head.phase = "compensating"
+    assert views.waiting_for(record) == []
+
+
+def test_the_undo_of_a_skipped_step_has_an_unknown_outcome() -> None:
+    step = row(state="undone", order=3, skipped=True, undo=Work(done=True))
+    view = views.step_view(run(), step)
+    assert view.undo is not None
+    assert view.undo.outcome == "unknown"
+
+
+def test_details_of_the_history_are_times_numbers_lists_and_yes_or_no_where_they_are() -> None:
+    def detail(**given: str) -> dict[str, Any]:
+        line = History(seq=1, at=T0, kind="x", detail=tuple(sorted(given.items())))
+        return views.history_entry(line).detail
+
+    assert detail(at=str(T0), before="") == {"at": AT.isoformat(), "before": None}
+    assert detail(before=str(T0)) == {"before": AT.isoformat()}
+    assert detail(left="a.b:1 a.c:2", left_count="2") == {"left": ["a.b:1", "a.c:2"], "left_count": 2}
+    assert detail(left="", left_count="0") == {"left": [], "left_count": 0}
+    assert detail(undo="false", delay="250") == {"undo": False, "delay_s": 0.25}
+    assert detail(status="completed", id="1") == {"status": "completed", "id": "1"}
 
 
 def test_a_step_shows_its_input_attempts_and_undo() -> None:

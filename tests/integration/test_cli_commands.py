@@ -173,6 +173,7 @@ def test_what_is_not_there_is_code_3(pavane: Pavane) -> None:
         ("runs", "show", "orders:nothing"),
         ("runs", "history", "orders:nothing"),
         ("runs", "watch", "orders:nothing"),
+        ("runs", "deadline", "orders:nothing", "2h", "--yes"),
     ):
         done = pavane(*words, "--json")
         assert (done.code, done.out, done.error["code"]) == (3, "", "run_not_found")
@@ -302,6 +303,11 @@ def test_an_unreachable_server_is_code_4_and_doctor_has_a_remedy_for_all_that_it
         ["runs", "show", "orders:1"],
         ["runs", "history", "orders:1"],
         ["runs", "watch", "orders:1"],
+        ["runs", "cancel", "orders:1", "--yes"],
+        ["runs", "pause", "--status", "running", "--yes"],
+        ["runs", "skip", "orders:1", "mail.confirm:1", "--app", APP, "--event", "cli.confirmed",
+         "--payload", '{"order":"1"}', "--yes"],
+        ["runs", "deadline", "orders:1", "2h", "--yes"],
         ["dlq", "ls"],
         ["dlq", "show", "1"],
         ["dlq", "redrive", "--all", "--yes"],
@@ -311,8 +317,8 @@ def test_an_unreachable_server_is_code_4_and_doctor_has_a_remedy_for_all_that_it
         ["topology", "apply", APP],
         ["run", APP],
     ],
-    ids=" ".join,
-)
+    ids=lambda words: " ".join(words[:3]),
+)  # fmt: skip
 def test_every_command_names_the_server_that_is_away_and_says_what_to_do(
     rabbit: RabbitServer, redis_server: RedisServer, words: list[str]
 ) -> None:

@@ -258,6 +258,13 @@ async def outside(client: Client) -> None:
     assert_type(await handle.history().all(), list[HistoryEntry])
     async for line in handle.watch(after=5):
         assert_type(line, HistoryEntry)
+    assert_type(await handle.cancel("the customer gave up", by="somebody", undo=False), RunStatus)
+    assert_type(await handle.pause("the warehouse moves", by="somebody"), RunStatus)
+    assert_type(await handle.resume(by="somebody"), RunStatus)
+    assert_type(await handle.compensate("the bank has closed"), RunStatus)
+    charged = Charged(order_id="1", payment="by transfer")
+    assert_type(await handle.skip("payments.charge:1", charged, reason="paid", by="somebody"), RunStatus)
+    assert_type(await handle.move_deadline(datetime.now(UTC) + timedelta(days=1), reason="late"), RunStatus)
     letters: Listing[DeadLetter] = client.dead_letters.list(worker="a.b", answered=False)
     assert_type(await letters.count(), int)
     assert_type(await client.dead_letters.redrive("id", force=True, rate=5, reason="mended"), BulkReport)

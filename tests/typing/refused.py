@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from accepted import Charged, Confirmed, Placed, Reserved, Stock, Unavailable, inventory, orders, payments
 
 from pavane import Client, Context, NotNow, Reject, RetryPolicy, Service, UndoContext, Workflow
@@ -105,5 +107,14 @@ async def outside(client: Client) -> None:
     await client.dead_letters.redrive(then="leave")  # error
     await client.dead_letters.discard(rate=5)  # error
     await client.dead_letters.discard(then="forget")  # error
-    await client.run("orders:1").cancel("no")  # error
+    handle = client.run("orders:1")
+    await handle.cancel()  # error
+    await handle.cancel("no", False)  # error
+    await handle.pause()  # error
+    await handle.resume("a reason")  # error
+    await handle.compensate(reason=5)  # error
+    await handle.skip("a.b:1", "typing.charged", reason="paid")  # error
+    await handle.skip("a.b:1", Charged(order_id="1", payment="p"))  # error
+    await handle.move_deadline(timedelta(days=1), reason="late")  # error
+    await handle.move_deadline(datetime(2030, 1, 1, tzinfo=UTC))  # error
     client.gates()  # error

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pavane.core import agenda, begin, compensation, letters, run, step
+from pavane.core import agenda, begin, compensation, letters, pausing, run, skipping, steering, step
 from pavane.core import answers as a
 from pavane.core import calls as c
 from pavane.core.record import Contract, EventRow, JobKind, Letter, Record, StepRow, UndoSpec, Work
@@ -26,6 +26,18 @@ MAX_ATTEMPTS = 2
 CONTRACT = Contract(
     workflow="order", completes=("order.confirmed",), fails=("order.rejected",), idle_after=10**9
 )
+
+
+NO_EVENT = EventRow(id="", name="", version=1, time=0, payload=b"", producer="")
+
+ORDERS: dict[str, tuple[Callable[..., Any], c.Call]] = {
+    "cancel": (steering.cancel, c.Cancel(record=RUN, request="cancel")),
+    "cancel without undo": (steering.cancel, c.Cancel(record=RUN, request="leave", undo=False)),
+    "pause": (pausing.pause, c.Pause(record=RUN)),
+    "resume": (pausing.resume, c.Resume(record=RUN)),
+    "skip": (skipping.skip, c.Skip(record=RUN, step="", event=NO_EVENT)),
+}
+"""What operators may do. A skip is one of the first job, with the event that it would have emitted."""
 
 
 class Broken(AssertionError):
@@ -189,6 +201,29 @@ class Ledger:
 
         return self._call(at, ("redrive", job, kind, generation), letters.redrive, make)
 
+    def hold(self, at: int, job: int, kind: JobKind, generation: int) -> tuple[int, a.HoldAnswer]:
+        def make() -> c.Hold:
+            found = self.jobs[job]
+            event = event_row(found.event, found.event) if kind == "step" else None
+            return c.Hold(
+                record=RUN,
+                step=found.step,
+                worker=found.worker,
+                kind=kind,
+                event=event,
+                generation=generation,
+            )
+
+        return self._call(at, ("hold", job, kind, generation), pausing.hold, make)
+
+    def order(self, at: int, order: str) -> int:
+        """What an operator does; the rows of the answer are left to the relay."""
+        transition, call = ORDERS[order]
+        if isinstance(call, c.Skip):
+            first = self.jobs[0]
+            call = replace(call, step=first.step, event=first.emitted()[0])
+        return self._call(at, ("order", order), transition, lambda: call)[0]
+
     # time
 
     def expire(self, at: int, job: int, kind: JobKind) -> int:
@@ -222,6 +257,12 @@ class Ledger:
     def work(self, record: Record, job: int, kind: JobKind) -> Work | None:
         row = record.steps.get(self.jobs[job].step)
         return row.of(kind) if row else None
+
+    def released(self, at: int, row: str) -> tuple[JobKind, str, int] | None:
+        """Which held job a row of the outbox releases: its kind, step and generation; `None`: it is another row."""
+        found = self.records[at].outbox[row]
+        kind: JobKind = "undo" if found.kind == "undo" else "step"
+        return (kind, found.step, found.generation) if row.startswith("held/") else None
 
     def row(self, at: int, job: int) -> StepRow | None:
         return self.records[at].steps.get(self.jobs[job].step)
@@ -283,5 +324,6 @@ def review_when_due(record: Record, _: c.Call, now: int) -> tuple[Record | None,
     for key, row in record.outbox.items():
         record.outbox[key] = replace(row, tries=0, next_try=now)
     record.head.void_at = now if record.head.void_at else 0
+    record.head.release_at = now if record.head.release_at else 0
     after, answer = agenda.review(record, now, ())
     return after, tuple(row.row for row in answer.rows)

@@ -5,6 +5,7 @@ Time has three values: never, over, and ahead. What makes a time pass is a move 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pavane.core import answers as a
@@ -39,6 +40,9 @@ def simplify(record: Record) -> None:
     head.seq = head.updated_at = head.ended_at = head.started_at = head.idle_at = head.retry_max = 0
     head.lease_max = AHEAD
     head.void_at = AHEAD if head.void_at else 0
+    head.paused_at = NOW if head.paused_at else 0
+    head.release_at = AHEAD if head.release_at else 0
+    record.held = {id_: replace(job, since=0) for id_, job in record.held.items()}
     record.history = []
     record.fresh = []
     for pending in record.outbox.values():
@@ -73,15 +77,25 @@ def fingerprint(record: Record) -> Any:
             head.retrying,
         ),
         (head.letters, tuple(head.stalled), head.chain, head.void_at, tuple(record.undo)),
+        (
+            head.paused_at,
+            head.release_at,
+            tuple(record.held),
+            head.holds,
+            head.cancelling,
+            head.leave,
+            head.asked,
+        ),
         tuple(
             (
                 (row.step, row.state, row.closing, row.late, row.failed_run, row.first_token, row.order),
+                row.skipped,
                 (row.result, tuple(row.emitted), fingerprint_work(row.work)),
                 fingerprint_work(row.undo) if row.undo else None,
             )
             for row in sorted(record.steps.values(), key=lambda row: row.step)
         ),
-        tuple(sorted((row.id, row.by, row.generation) for row in record.outbox.values())),
+        tuple(sorted((row.id, row.kind, row.by, row.step, row.generation) for row in record.outbox.values())),
         tuple(sorted((letter.id, letter.generation) for letter in record.letters.values())),
     )
 

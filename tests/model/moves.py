@@ -57,6 +57,7 @@ class Bugs:
     ack_before_publish: bool = False
     publish_before_commit: bool = False
     not_newer_is_acked: bool = False
+    paused_is_acked: bool = False
 
 
 class Effect(NamedTuple):

@@ -54,6 +54,8 @@ class Promises:
         """P4: a message is gone only if its job is settled and everything it caused is published."""
         name = self.jobs[number].worker
         if row is not None and row.state not in ("running", "retrying"):
+            if row.skipped:
+                return  # nobody's message: its event waits in the outbox for the caller or the relay
             if row.committed and not row.late and not self.carried(view, number, "step", row.work):
                 missing = set(row.emitted) - view.seen
                 if missing:
@@ -77,7 +79,7 @@ class Promises:
         One of an older generation does if the newer copy is unmarked, for then it publishes that copy.
         A letter does if its redrive is recorded and the copy of that is unmarked.
         """
-        for message in self.deliveries(view):
+        for message in (*self.deliveries(view), *self.kept(view)):
             if (message.job, message.kind) != (number, kind):
                 continue
             behind = max(0, work.generation - message.generation) if work is not None else 0
@@ -93,6 +95,17 @@ class Promises:
         yield from view.messages
         yield from view.held
 
+    def kept(self, view: View) -> Iterator[Message]:
+        """Deliveries that the record itself keeps: held ones, and released ones that wait in the outbox."""
+        record = self.ledger.records[view.record]
+        numbers = {job.step: number for number, job in enumerate(self.jobs)}
+        for held in record.held.values():
+            yield Message("queue", numbers[held.step], held.kind, held.generation)
+        for row in record.outbox.values():
+            if row.kind != "event":
+                kind: JobKind = "undo" if row.kind == "undo" else "step"
+                yield Message("queue", numbers[row.step], kind, row.generation)
+
     def letters_are_listed(self, view: View, record: Record) -> None:
         """I13: letters and their index are one to one, but for one on its way in or out."""
         present = [message for message in self.deliveries(view) if message.place == "letters"]
@@ -107,7 +120,7 @@ class Promises:
             lies = any(message.generation == work.generation for message in mine)
             coming = work.unpublished == "letter" and any(
                 (message.job, message.kind) == (number, kind) and message.place != "letters"
-                for message in self.deliveries(view)
+                for message in (*self.deliveries(view), *self.kept(view))
             )
             if listed and not lies and not coming:
                 raise Broken(f"I13: the letter of {self.jobs[number].worker} is listed, but lies nowhere")
@@ -126,10 +139,11 @@ class Promises:
         done = [self.jobs[number].step for number in view.undone]
         if len(set(done)) != len(done):
             raise Broken(f"P5: undone twice: {done}")
-        early = head.phase in ("running", "completed", "failed", "cancelled") or head.chain == "waiting"
+        early = head.phase in ("running", "completed", "failed") or head.chain == "waiting" or head.leave
         if early and (done or record.undo):
             raise Broken(f"P5: {done + record.undo} undone in a run that is {head.phase}")
-        if head.phase in ("failed", "compensated") or head.chain == "running":
+        over = head.phase in ("failed", "compensated", "cancelled") and not head.leave
+        if over or head.chain == "running":
             expected = undo_order(self.jobs, record)
             if done + record.undo != expected:
                 raise Broken(f"P5: undo {done} and then {record.undo}, but {expected} was to be undone")
@@ -159,6 +173,8 @@ class Promises:
             return "a process is busy"
         if any(message.place != "letters" for message in view.messages):
             return "a message is under way"
+        if record.head.paused_at or record.held:
+            return "P8: the run is paused, or holds jobs"
         if record.outbox:
             return f"P2: {', '.join(sorted(record.outbox))} was never published"
         if record.head.phase not in ENDED and not record.head.stalled:
@@ -216,6 +232,8 @@ def undo_order(jobs: tuple[Job, ...], record: Record) -> list[str]:
             continue
         if not row.committed:
             unknown += [(row.first_token, job.step)] if job.undo.uncertain else []
+        elif row.skipped:
+            known += [(row.order, job.step)] if job.undo.uncertain else []
         elif not set(job.emits) & {"order.rejected"}:
             takes = job.undo.admits is None or job.emits[0] in job.undo.admits
             known += [(row.order, job.step)] if takes else []
@@ -236,7 +254,7 @@ def only_the_holder_commits(was: StepRow | None, row: StepRow) -> None:
     """P6: the token that ended the lease is the one that held it."""
     committed = row.committed and (was is None or was.order != row.order)
     held = was.work.token if was else 0
-    if committed and held != row.work.ended_token:
+    if committed and not row.skipped and held != row.work.ended_token:
         raise Broken(f"P6: token {row.work.ended_token} committed, {held or 'nobody'} held the lease")
 
 
@@ -251,6 +269,8 @@ def nobody_takes_a_live_lease(was: StepRow | None, row: StepRow) -> None:
 def nothing_new_begins_in_a_failing_run(old: Record, was: StepRow | None, row: StepRow) -> None:
     head = old.head
     granted = row.work.token and (was is None or was.work.token != row.work.token)
+    if head.paused_at and granted:
+        raise Broken(f"P8: {row.step} begins although the run is paused")
     if granted and not row.closing and head.phase not in ("running", "completed"):
         raise Broken(f"I9: {row.step} begins although the run is {head.phase}")
     undoing = row.undo and row.undo.token and (was is None or was.undo is None or not was.undo.token)

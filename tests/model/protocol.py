@@ -15,8 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pavane.core import answers as a
+from pavane.core.record import JobKind
 from tests.model.ledger import Ledger, ids
 from tests.model.moves import IDLE, Bugs, Effect, Message, Place, Process
+
+Delivered = tuple[tuple[Message, ...], tuple[str, ...]]
+"""Messages that reach the broker, and the ids of the events among them."""
 
 
 class Protocol:
@@ -53,6 +57,8 @@ class Protocol:
             case "mark":
                 after = self.ledger.mark(record, process.rows)
                 yield Effect(f"mark {', '.join(process.rows)}", after, process._replace(at="ack", rows=()))
+            case "hold":
+                yield self.hold(record, process)
             case "mark copy":
                 yield self.mark_copy(record, process)
             case "ack":
@@ -107,9 +113,17 @@ class Protocol:
                 process = self.to_publish(blank, answer.rows)._replace(at="letter", copy=answer.generation)
             case a.Exhausted():
                 process = process._replace(verdict=True)
+            case a.Paused() if not self.bugs.paused_is_acked:
+                process = blank._replace(at="hold")
             case _:
                 process = blank._replace(at="ack")
         return Effect(label, after, process)
+
+    def hold(self, record: int, process: Process) -> Effect:
+        """Leave the delivery with the paused run; if the pause is over by now, begin again."""
+        after, answer = self.ledger.hold(record, process.job, process.kind, process.generation)
+        label = f"hold {self.name(process)} generation {process.generation}: {short(answer)}"
+        return Effect(label, after, process._replace(at="ack" if isinstance(answer, a.Held) else "begin"))
 
     def handle(self, record: int, process: Process) -> Iterator[Effect]:
         """The handler ends, and what it came to is recorded."""
@@ -180,8 +194,12 @@ class Protocol:
         yield Effect(f"publish {row}", record, after, sent, seen)
         yield Effect(f"FAULT: publish {row}, its confirm is lost", record, process, sent, seen, fault=True)
 
-    def delivered(self, row: str) -> tuple[tuple[Message, ...], tuple[str, ...]]:
-        """What an outbox row becomes: a delivery for each subscriber, or the wake-up of an undo."""
+    def delivered(self, row: str, held: tuple[JobKind, str, int] | None = None) -> Delivered:
+        """What an outbox row becomes: a delivery for each subscriber, or a wake-up; `held` says what is released."""
+        if held is not None:
+            kind, step, generation = held
+            number = [job.step for job in self.jobs].index(step)
+            return (Message("queue", number, kind, generation),), ()
         sent: list[Message] = []
         for number, job in enumerate(self.jobs):
             if job.event == row:

@@ -43,6 +43,7 @@ class Scenario:
     Attributes:
         copies: of the messages that it begins with.
         redrives: of dead letters, by whoever passes.
+        orders: what an operator may do at any time, each counted as a fault.
         before: how it begins; by default the run has just started.
     """
 
@@ -51,11 +52,12 @@ class Scenario:
     faults: int
     copies: int = 1
     redrives: int = 0
+    orders: tuple[str, ...] = ()
     before: Callable[[Ledger], Before] | None = field(default=None, compare=False)
 
     def explore(self, bugs: Bugs = SOUND, *, relay: bool = True) -> Explored:
         ledger = Ledger(self.jobs, unfenced=bugs.unfenced)
-        system = System(ledger, Protocol(ledger, bugs), relay=relay)
+        system = System(ledger, Protocol(ledger, bugs), relay=relay, orders=self.orders)
         before = (self.before or just_started)(ledger)
         start = system.start(before.record, before.messages * self.copies, before.seen, self.redrives)
         return explore(system, Promises(ledger), start, self.faults)
@@ -72,6 +74,12 @@ def dead(ledger: Ledger) -> Before:
     """The only job failed twice; its letter lies in the dead-letter queue."""
     record = die(ledger, ledger.began(), 0, "step")
     return Before(record, (Message("letters", 0, "step", 2),))
+
+
+def one_died(ledger: Ledger) -> Before:
+    """A step failed twice, its letter lies in the dead-letter queue; the one that will fail the run has not begun."""
+    record = die(ledger, ledger.began(), 0, "step")
+    return Before(record, (Message("letters", 0, "step", 2), Message("queue", 1, "step", 0)))
 
 
 def one_was_done(ledger: Ledger) -> Before:
@@ -131,6 +139,9 @@ MAY_FAIL = ("ok", "fail")
 UNSURE = replace(CONFIRM, outcomes=MAY_FAIL)
 NOT_UNDONE = replace(RESERVE, undo_outcomes=MAY_FAIL)
 
+UNDONE_IF_SKIPPED = replace(RESERVE, outcomes=MAY_FAIL)
+
+PAUSE = Scenario("pause and resume", (UNSURE,), faults=3, orders=("pause",))
 SUCCESS = Scenario("success, two copies", (CONFIRM,), faults=4, copies=2)
 FAILURE = Scenario("retry and dead letter", (UNSURE,), faults=4)
 SCENARIOS = (
@@ -152,4 +163,13 @@ SCENARIOS = (
     Scenario(
         "closing steps", (RESERVE, PAY, replace(TELL, outcomes=MAY_FAIL)), faults=1, before=one_was_done
     ),
+    Scenario("cancel and completion", (RESERVE, CONFIRM), faults=2, orders=("cancel",)),
+    Scenario("cancel without undo", (RESERVE, CONFIRM), faults=2, orders=("cancel without undo",)),
+    PAUSE,
+    Scenario("pause of an undo", (NOT_UNDONE, PAY), faults=2, orders=("pause",), before=one_was_done),
+    Scenario("pause and cancel", (RESERVE, CONFIRM), faults=2, orders=("pause", "cancel")),
+    Scenario(
+        "late in a cancelled run", (RESERVE, CONFIRM), faults=2, orders=("cancel",), before=one_was_done
+    ),
+    Scenario("skip", (UNDONE_IF_SKIPPED, PAY), faults=2, orders=("skip",), before=one_died),
 )

@@ -68,8 +68,11 @@ class Table(Generic[T]):
 class System:
     """All moves of all states."""
 
-    def __init__(self, ledger: Ledger, protocol: Protocol, *, relay: bool = True) -> None:
+    def __init__(
+        self, ledger: Ledger, protocol: Protocol, *, relay: bool = True, orders: tuple[str, ...] = ()
+    ) -> None:
         self.ledger = ledger
+        self.orders = orders
         self.protocol = protocol
         self.relay = relay
         self.messages: Table[tuple[Message, ...]] = Table()
@@ -133,6 +136,7 @@ class System:
             yield Move(label, (record, lying, *state[2:]))
         if self.relay:
             yield from self.tick(state, faults)
+        yield from self.ordered(state, faults)
 
     def moves_of(self, state: State, process: int, other: int, faults: bool) -> Iterator[Move]:
         record, lying = state[0], state[1]
@@ -170,6 +174,16 @@ class System:
             elif faults:
                 yield Move(f"FAULT: {label} while its holder lives", (over, *state[1:]), False)
 
+    def ordered(self, state: State, faults: bool) -> Iterator[Move]:
+        """Operators: what they do counts as a fault, for nobody may wait for it; but who pauses a run resumes it."""
+        record = state[0]
+        if self.ledger.records[record].head.paused_at:
+            yield Move("somebody resumes the run", (self.ledger.order(record, "resume"), *state[1:]))
+        for order in self.orders if faults else ():
+            after = self.ledger.order(record, order)
+            if after != record:
+                yield Move(f"somebody's order: {order}", (after, *state[1:]), False)
+
     def tick(self, state: State, faults: bool) -> Iterator[Move]:
         """The relay: review, publish, mark; it may die before the mark."""
         record, lying, one, two, seen, undone, redrives = state
@@ -177,7 +191,7 @@ class System:
         if reviewed == record and not rows:
             return
         for row in rows:
-            sent, events = self.protocol.delivered(row)
+            sent, events = self.protocol.delivered(row, self.ledger.released(reviewed, row))
             lying = self.sent(lying, sent)
             seen = self.seen.number(self.seen.values[seen].union(events))
         what = ", ".join(rows) or "nothing"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.model.explore import Counterexample
 from tests.model.moves import Bugs
-from tests.model.scenarios import FAILURE, SCENARIOS, SUCCESS, Scenario
+from tests.model.scenarios import FAILURE, PAUSE, SCENARIOS, SUCCESS, Scenario
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
@@ -64,6 +64,12 @@ def test_acking_every_copy_that_is_not_newer_than_the_record_loses_the_job() -> 
     found = counterexample(FAILURE, Bugs(not_newer_is_acked=True))
     assert found.promise == "P4: the job of confirm is lost: no message can bring it on"
     assert any("Stale" in line for line in found.story)
+
+
+def test_an_ack_of_a_paused_job_that_is_not_held_loses_it() -> None:
+    found = counterexample(PAUSE, Bugs(paused_is_acked=True))
+    assert found.promise == "P4: the job of confirm is lost: no message can bring it on"
+    assert any("order: pause" in line for line in found.story)
 
 
 def test_a_counterexample_is_told_as_numbered_moves_that_end_in_the_promise() -> None:

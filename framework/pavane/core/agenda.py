@@ -67,8 +67,7 @@ def review(record: Record, now: int, subscribed: tuple[str, ...]) -> tuple[Recor
     due = sorted(row.id for row in draft.outbox.values() if row.next_try <= now)
     for row_id in due:
         put_off(draft, draft.outbox[row_id], now)
-    if 0 < draft.head.release_at <= now:
-        release_held(draft, now)
+    release_held(draft, now)
     fire_timers(draft, now, subscribed)
     pass_deadline(draft, now, subscribed)
     void_leases(draft, now, subscribed)

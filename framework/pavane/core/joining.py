@@ -84,7 +84,8 @@ def fire(record: Record, join: Join, event: EventRow, spec: JoinSpec, now: int) 
     record.joins[join.worker] = replace(join, fired=True)
     record.events[join.event] = spec.event
     step = step_id(join.worker, join.event)
-    put_job(record, join.worker, step, join.event, now, generation=generation_of(record, step))
+    row = record.steps.get(step)
+    put_job(record, join.worker, step, join.event, now, generation=row.work.generation if row else 0)
     record.remember(
         "gathered",
         now,
@@ -94,18 +95,12 @@ def fire(record: Record, join: Join, event: EventRow, spec: JoinSpec, now: int) 
     )
 
 
-def generation_of(record: Record, step: str) -> int:
-    row = record.steps.get(step)
-    return row.work.generation if row is not None else 0
-
-
 def pending_of_join(record: Record, worker: str) -> tuple[Publication, ...]:
     """The join's job, if an arrival has written it and nobody has marked it."""
     join = record.joins.get(worker)
     if join is None:
         return ()
-    step = step_id(worker, join.event)
-    return publications(record, [f"job/{generation_of(record, step)}/{step}"])
+    return publications(record, [f"job/{step_id(worker, join.event)}"])
 
 
 def joined_events(record: Record, row: StepRow) -> tuple[EventRow, ...]:

@@ -24,7 +24,7 @@ from pavane.core.compensation import fail_run, start_chain_when_clear
 from pavane.core.ending import finish, stall, unstall
 from pavane.core.leasing import lose_lease
 from pavane.core.outbox import LONGEST_RETURN, pending_of, publications, put_event, put_off, report
-from pavane.core.pausing import end_pause
+from pavane.core.pausing import end_pause, release_held
 from pavane.core.record import JOINED, Head, JobKind, Letter, Record, StepRow, Work
 
 FRAMEWORK = "pavane."
@@ -294,6 +294,7 @@ def discard(record: Record | None, call: Discard, now: int) -> tuple[Record | No
         stall(draft, f"discarded:{row.step}", now, call.subscribed)
     elif waits:
         end_pause(draft, now, by=call.by, reason="step_dead")
+        release_held(draft, now)
         fail_run(draft, "step_dead", now, call.subscribed, by=call.by, cause=row.event, row=row.step)
     draft.head.updated_at = now
     return draft, Discarded(outcome="done", rows=publications(draft, draft.fresh))

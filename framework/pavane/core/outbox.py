@@ -27,10 +27,12 @@ def put_event(record: Record, event: EventRow, now: int, *, by: str = "") -> Non
     record.fresh.append(event.id)
 
 
-def put_job(record: Record, worker: str, step: str, event: str, now: int, *, generation: int = 0) -> None:
+def put_job(
+    record: Record, worker: str, step: str, event: str, now: int, *, generation: int = 0, id_: str = ""
+) -> None:
     """Have one job delivered to its worker alone: a held one, or a join's. Its event is known to the record."""
     row = OutboxRow(
-        id=f"job/{generation}/{step}",
+        id=id_ or f"job/{step}",
         kind="job",
         worker=worker,
         step=step,
@@ -42,10 +44,15 @@ def put_job(record: Record, worker: str, step: str, event: str, now: int, *, gen
     record.fresh.append(row.id)
 
 
-def put_undo(record: Record, step: str, generation: int, now: int, *, by: str = "") -> None:
+def put_undo(record: Record, step: str, generation: int, now: int, *, by: str = "", id_: str = "") -> None:
     """Have the undo of a step woken up."""
     row = OutboxRow(
-        id=f"undo/{step}", kind="undo", by=by, step=step, generation=generation, next_try=now + FIRST_TRY
+        id=id_ or f"undo/{step}",
+        kind="undo",
+        by=by,
+        step=step,
+        generation=generation,
+        next_try=now + FIRST_TRY,
     )
     record.outbox[row.id] = row
     record.fresh.append(row.id)

@@ -75,28 +75,35 @@ def resume(record: Record | None, call: Resume, now: int) -> tuple[Record | None
         return record, Done(rows=pending_of(record, ""))
     draft = record.fork()
     end_pause(draft, now, by=call.by)
+    release_held(draft, now)
     draft.head.updated_at = now
     return draft, Done(rows=publications(draft, draft.fresh))
 
 
 def end_pause(record: Record, now: int, *, by: str = "", reason: str = "") -> None:
-    """Take the mark off, if it is there, and begin to release. `reason`: what ended it, if nobody resumed the run."""
+    """Take the mark off, if it is there; held jobs are due now. `reason`: what ended it, if nobody resumed the run."""
     head = record.head
     if not head.paused_at:
         return
     head.paused_at = 0
     head.paused_by = head.paused_reason = ""
+    head.release_at = now if record.held else 0
     record.remember("resumed", now, by=by, reason=reason)
-    release_held(record, now)
 
 
 def release_held(record: Record, now: int) -> None:
-    """Put the next held jobs into the outbox, in the order they came."""
+    """Put the next held jobs into the outbox, if they are due, in the order they came.
+
+    Each has a row of its own: a mark of an earlier one, which may come late, must not take it away.
+    """
+    if not 0 < record.head.release_at <= now:
+        return
     jobs = sorted(record.held.values(), key=lambda job: job.order)
     for job in jobs[:RELEASED_AT_ONCE]:
         del record.held[job.id]
+        row = f"held/{job.order}"
         if job.kind == "undo":
-            put_undo(record, job.step, job.generation, now)
+            put_undo(record, job.step, job.generation, now, id_=row)
         else:
-            put_job(record, job.worker, job.step, job.event, now, generation=job.generation)
+            put_job(record, job.worker, job.step, job.event, now, generation=job.generation, id_=row)
     record.head.release_at = now + RELEASE_EVERY if record.held else 0

@@ -59,6 +59,7 @@ def close_step(record: Record, row: StepRow, now: int) -> None:
     if letter is not None:
         drop_letter(record, row, letter, now)
     unstall(record, f"discarded:{row.step}", now)
+    row.work.generation += 1  # the letter in its queue is over
     row.work.granted = []
     row.work.next_at = 0
     row.work.unpublished = ""

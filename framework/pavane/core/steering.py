@@ -9,7 +9,7 @@ from pavane.core.answers import ActionAnswer, Done, Refused, UnknownRun
 from pavane.core.calls import Cancel, Compensate, MoveDeadline
 from pavane.core.compensation import fail_run
 from pavane.core.outbox import pending_of, publications
-from pavane.core.pausing import end_pause
+from pavane.core.pausing import end_pause, release_held
 from pavane.core.record import Record
 
 GIVEN_UP = "operator"
@@ -49,6 +49,7 @@ def compensate(record: Record | None, call: Compensate, now: int) -> tuple[Recor
 def give_up(record: Record, call: Cancel | Compensate, reason: str, now: int) -> tuple[Record, ActionAnswer]:
     """End the pause, if there is one, and begin to fail."""
     end_pause(record, now, by=call.by, reason=reason)
+    release_held(record, now)
     fail_run(record, reason, now, call.subscribed, by=call.by, why=call.reason)
     record.head.updated_at = now
     return record, Done(rows=publications(record, record.fresh))

@@ -64,14 +64,18 @@ def held(book: Book, record: Record) -> None:
     """P4: a held job stays until it goes to the outbox, the first to come first."""
     gone = [id_ for id_ in book.held if id_ not in record.held]
     hold_to(book.held[: len(gone)] == gone, f"P4: out of order {gone} of {book.held}")
+    released = {held_id(row.kind, row.generation, row.step) for row in record.outbox.values()}
     for id_ in gone:
-        kind, generation, step = id_.split("/", 2)
-        row = f"undo/{step}" if kind == "undo" else f"job/{generation}/{step}"
-        hold_to(row in record.outbox, f"P4: the held job {id_} is gone")
+        hold_to(id_ in released, f"P4: the held job {id_} is gone")
         hold_to(not book.paused, f"P8: {id_} is released although the run is paused")
     book.held = book.held[len(gone) :]
     hold_to(len(record.held) == len(book.held), f"P4: held {sorted(record.held)}, not {book.held}")
     hold_to(not book.held or book.paused or record.head.release_at, "P8: held jobs that nobody releases")
+
+
+def held_id(kind: str, generation: int, step: str) -> str:
+    """The name in the book of a held job, from what became of it in the outbox."""
+    return f"{'undo' if kind == 'undo' else 'step'}/{generation}/{step}"
 
 
 def listed(book: Book, record: Record) -> None:
@@ -83,6 +87,13 @@ def listed(book: Book, record: Record) -> None:
     hold_to(letters == book.letters.keys(), f"P4: letters {sorted(letters)}")
     hold_to((head.paused_at > 0) == book.paused, f"paused since {head.paused_at}")
     reasons = {reason for reason in head.stalled if reason != "idle"}
+    pending = book.unmarked or any(row.kind != "event" for row in record.outbox.values())
+    rests = not (book.paused or book.held or book.timers or pending or waits_at_join(book))
+    idle = "idle" in head.stalled
+    hold_to(rests or book.idle or not idle, "P8: a run that waits for something is called idle")
+    book.idle = idle
+    retrying = sum(row.state == "retrying" for row in record.steps.values())
+    hold_to(head.retrying == retrying, f"the head counts {head.retrying} retries, not {retrying}")
     hold_to(reasons == book.stalled, f"P8: stalled for {sorted(reasons)}, not {sorted(book.stalled)}")
     if book.phase in OVER:
         hold_to(agenda.status_of(record) == book.phase, "P8: the status of a run that is over is its phase")
@@ -96,10 +107,14 @@ def listed(book: Book, record: Record) -> None:
         hold_to(agenda.status_of(record) == "stalled", "P8: a stalled run does not show it")
     else:
         shown = agenda.status_of(record)
-        idle = not book.leases and not record.outbox and not record.held and head.retrying == 0
-        joining = book.phase == "running" and any(worker not in book.fired for worker in book.arrived)
-        waits = idle and (bool(book.timers) or joining)
+        at_rest = not book.leases and not record.outbox and not record.held and head.retrying == 0
+        waits = at_rest and (bool(book.timers) or waits_at_join(book))
         hold_to(shown == ("waiting" if waits else book.phase), f"P8: the status is {shown}")
+
+
+def waits_at_join(book: Book) -> bool:
+    """Something has arrived at a join of a running run, and something has not."""
+    return book.phase == "running" and any(worker not in book.fired for worker in book.arrived)
 
 
 def undo(book: Book, record: Record) -> None:

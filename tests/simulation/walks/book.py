@@ -56,6 +56,7 @@ class Book:
     cancelling: bool = False
     leave: bool = False
     paused: bool = False
+    idle: bool = False
     jobs: dict[str, Job] = field(default_factory=dict[str, Job])
     leases: dict[tuple[str, JobKind], Lease] = field(default_factory=dict[tuple[str, JobKind], Lease])
     emitter: dict[str, str] = field(default_factory=dict[str, str])

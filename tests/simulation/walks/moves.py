@@ -59,7 +59,7 @@ def commit(walk: Walk) -> None:
     worker = WORKERS[message.worker]
     names = worker.outcomes[0 if walk.careful else walk.draw(len(worker.outcomes))]
     events = tuple(event(f"{message.step}/{name}", name, cause=message) for name in names)
-    timers = ()
+    timers: tuple[c.TimerSet, ...] = ()
     if worker.timer:
         rings = event(f"{message.step}/{worker.timer}", worker.timer, cause=message)
         timers = (c.TimerSet(key="ring", at=(1_000, 40_000)[walk.draw(2)], event=rings),)
@@ -387,7 +387,7 @@ def discard(walk: Walk) -> None:
 
 def emit(walk: Walk) -> None:
     """An event from outside: an ordinary one, or one that ends the run."""
-    name = ("leg", "leg", "told", "worse", "good")[walk.draw(5)]
+    name = ("leg", "flight", "hotel", "told", "worse", "good")[walk.draw(6)]
     outside = event(f"outside {walk.number()}", name)
     answer = walk.ask(run.emit, c.Emit(record=RUN, subscribed=walk.subscribed, event=outside))
     hold_to(isinstance(answer, a.Emitted) == (walk.book.phase == "running"), told(answer))
@@ -419,6 +419,13 @@ def start(walk: Walk) -> None:
             ]
 
 
+def mark(walk: Walk) -> None:
+    """A mark comes late: much may have happened to its rows by now."""
+    if not walk.marks:
+        return deliver(walk)
+    walk.mark(walk.marks.pop(walk.draw(len(walk.marks))))
+
+
 def forge(walk: Walk) -> None:
     """Somebody delivers a join's own event, whose id can be computed, before the join is complete."""
     worker = WORKERS["w.both"]
@@ -447,7 +454,12 @@ MOVES = (
     *[redrive] * 3,
     *[resume] * 2,
     duplicate,
+    mark,
+    mark,
+    mark,
     release,
+    renew,
+    renew,
     renew,
     reject,
     pause,

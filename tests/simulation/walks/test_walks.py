@@ -10,14 +10,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pavane.core import pausing
+from tests.simulation.walks.floor import Draw
 from tests.simulation.walks.mend import mend
 from tests.simulation.walks.moves import step_once
 from tests.simulation.walks.rules import RULES
-from tests.simulation.walks.walk import Draw, Walk
+from tests.simulation.walks.walk import Walk
 
 WALKS = 10_000
 STEPS = 40
 SEED = 1
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that walks of few jobs release them in more than one call."""
+    monkeypatch.setattr(pausing, "RELEASED_AT_ONCE", 2)
 
 
 def walk_along(draw: Draw) -> Walk:

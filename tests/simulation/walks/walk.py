@@ -11,7 +11,7 @@ from pavane.core import agenda, begin, letters, pausing, run, step
 from pavane.core import answers as a
 from pavane.core import calls as c
 from pavane.core.record import JOINED, JobKind, Record
-from tests.simulation.walks.audit import audit
+from tests.simulation.walks.audit import audit, held_id
 from tests.simulation.walks.book import Book, hold_to
 from tests.simulation.walks.floor import (
     FRAMEWORK,
@@ -61,6 +61,7 @@ class Walk:
         self.bag: list[Message] = []
         self.hands: list[Hand] = []
         self.dead: list[LetterMessage] = []
+        self.marks: list[list[str]] = []
         self.fenced: dict[tuple[str, JobKind], tuple[int, ...]] = {}
         self.rules: Counter[str] = Counter()
         self.subscribed = FRAMEWORK if draw(3) == 0 else ()
@@ -127,8 +128,11 @@ class Walk:
             return
         for row in rows:
             self.bag += messages(row)
-        if not self.chance(8):
-            self.mark([row.row for row in rows])
+        names = [row.row for row in rows]
+        if self.chance(4):
+            self.marks.append(names)
+        elif not self.chance(8):
+            self.mark(names)
 
     def mark(self, rows: list[str]) -> None:
         self.ask(letters.mark, c.Mark(record=RUN, rows=tuple(rows)))
@@ -229,6 +233,11 @@ class Walk:
             f"resume is answered {told(answer)}",
         )
         if isinstance(answer, a.Done):
+            rows = [row for row in answer.rows if row.row.startswith("held/")]
+            released = [held_id(row.kind, row.generation, row.step) for row in rows]
+            if self.book.paused:
+                first = self.book.held[: pausing.RELEASED_AT_ONCE]
+                hold_to(released == first, f"P4: out of order {released} of {self.book.held}")
             self.book.paused = False
             self.audit()
             self.publish(answer.rows)

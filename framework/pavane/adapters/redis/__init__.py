@@ -5,6 +5,7 @@
     scripts/    one Lua file per transition of `pavane.core`, and the fragments they stand on
     scripting   puts fragments and scripts together, as a library of functions
     documents   calls as the scripts read them
+    actions     the same for what people do to a run
     replies     what the scripts answer
     rows        the record as it is stored
     msgpack     reads what the scripts write for themselves

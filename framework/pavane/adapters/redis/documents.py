@@ -17,6 +17,7 @@ from pavane.core.calls import (
     Discard,
     Emit,
     Fail,
+    JoinSpec,
     Mark,
     Redrive,
     Reject,
@@ -73,6 +74,8 @@ def contract_in(contract: Contract) -> Document:
         document["completes"] = contract.completes
     if contract.fails:
         document["fails"] = contract.fails
+    if contract.undo != "sequential":
+        document["undo"] = contract.undo
     return document
 
 
@@ -80,6 +83,13 @@ def undo_in(undo: UndoSpec) -> Document:
     document: Document = {"uncertain": undo.uncertain}
     if undo.admits is not None:
         document["admits"] = undo.admits
+    return document
+
+
+def join_in(join: JoinSpec, blobs: Blobs) -> Document:
+    document: Document = {"event": event_in(join.event, blobs)}
+    if join.names:
+        document["names"] = join.names
     return document
 
 
@@ -135,6 +145,8 @@ def begin(call: Begin, blobs: Blobs) -> Document:
         document["digest"] = call.digest
     if call.compensation is not None:
         document["compensation"] = undo_in(call.compensation)
+    if call.join is not None:
+        document["join"] = join_in(call.join, blobs)
     if call.verdict is not None:
         document["verdict"] = verdict_in(call.verdict, blobs)
     for name in ("subscribed", "cause", "framework", "alone", "ended", "step_timeout"):

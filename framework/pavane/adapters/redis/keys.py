@@ -13,12 +13,15 @@ Of one record (a run, named `<workflow>:<run id>`, or an event outside workflows
                               `step:<step id>`: a step's row with its work, undo and attempts
                               `letter:<letter id>`: a dead letter's index entry
                               `undo`: list of the steps that are still to be undone
+                              `joins`: worker with `on_all` -> what has arrived for it
     events:<record>   hash    event id -> one line of JSON (id, name, version, time, producer, causation, hops,
                               trace), a newline, the payload as it came
     data:<record>     hash    key -> opaque bytes: the run's data
     waiting:<record>  hash    `o<row id>`: JSON of a row of the outbox
                               `t<key>`: JSON of a timer, a newline, its event as in `events`
     agenda:<record>   zset    the same members, scored with the time they are due
+    held:<record>     hash    job and generation -> MessagePack of a delivery that came while the run was paused
+    held_order:<record>  zset  the same members, scored with their place in the row
     history:<record>  list    one JSON object per line of the history, oldest first, at most the contract's cap
 
 Rows leave out what has its default value (`core.record`), empty lists, and of a step what its id says.

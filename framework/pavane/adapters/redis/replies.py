@@ -14,7 +14,7 @@ import orjson
 from pavane.adapters.redis import rows
 from pavane.core import answers
 from pavane.core.answers import Publication
-from pavane.core.calls import Begin, Commit, Emit, Fail, Reject, Start
+from pavane.core.calls import Begin, Commit, Emit, Fail, Reject, Skip, Start
 from pavane.core.record import EventRow
 
 Json = dict[str, Any]
@@ -26,7 +26,7 @@ def sent(call: Any) -> Iterable[EventRow]:
     match call:
         case Commit():
             return call.events
-        case Start() | Emit():
+        case Start() | Emit() | Skip():
             return (call.event,)
         case Begin() | Fail() | Reject() if call.verdict is not None and call.verdict.answer is not None:
             return (call.verdict.answer,)
@@ -51,7 +51,7 @@ def publication(
         return Publication(row=row["row"], kind="event", record=record, event=event)
     return Publication(
         row=row["row"],
-        kind="undo",
+        kind=row.get("kind", "undo"),
         record=record,
         event=event,
         worker=row["worker"],
@@ -76,6 +76,8 @@ def granted(call: Any, fields: Json, blobs: list[bytes]) -> answers.Granted:
     for name in ("event", "result"):
         if name in fields:
             fields[name] = rows.event(numbered(blobs, fields[name]))
+    if "joined" in fields:
+        fields["joined"] = tuple(rows.event(numbered(blobs, number)) for number in fields["joined"])
     if "data" in fields:
         fields["data"] = tuple(
             sorted((key, numbered(blobs, number)) for key, number in fields["data"].items())
@@ -116,6 +118,10 @@ READERS: Mapping[bytes, Reader] = {
     b"leased": plain(answers.Leased),
     b"not_yet": plain(answers.NotYet),
     b"refused": plain(answers.Refused),
+    b"paused": plain(answers.Paused),
+    b"held": plain(answers.Held),
+    b"not_paused": plain(answers.NotPaused),
+    b"done": with_rows(answers.Done),
     b"stale": plain(answers.Stale),
     b"retrying": plain(answers.Retrying),
     b"recorded": with_rows(answers.Recorded),

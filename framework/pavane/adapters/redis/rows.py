@@ -13,7 +13,9 @@ from pavane.core.record import (
     Contract,
     EventRow,
     Head,
+    HeldJob,
     History,
+    Join,
     Letter,
     OutboxRow,
     Record,
@@ -25,9 +27,12 @@ from pavane.core.record import (
 
 Json = dict[str, Any]
 
-_PRIVATE = ("outbox", "timers", "shown", "due", "cap", "retention", "idle_after")
-"""What the scripts keep in the head for themselves: counts of waiting rows, what was last indexed, and what
-they need of the contract at every turn."""
+_PRIVATE = (
+    *("outbox", "timers", "held", "joins", "open"),
+    *("shown", "due", "cap", "retention", "idle_after", "parallel"),
+)
+"""What the scripts keep in the head for themselves: counts of other rows, what was last indexed, and what they
+need of the contract at every turn."""
 
 
 def event(stored: bytes) -> EventRow:
@@ -106,6 +111,18 @@ def outbox_row(stored: Json) -> OutboxRow:
     return OutboxRow(**stored)
 
 
+def held_job(id_: str, stored: Json) -> HeldJob:
+    step_id = stored["step"]
+    defaults = {"kind": "step", "worker": worker_of(step_id), "event": "", "generation": 0}
+    return HeldJob(id=id_, **(defaults | stored))
+
+
+def join(worker: str, stored: Json) -> Join:
+    stored["names"] = tuple(stored.get("names") or ())
+    stored["arrived"] = tuple((name, id_) for name, id_ in stored.get("arrived") or ())
+    return Join(worker=worker, **stored)
+
+
 def timer(stored: bytes) -> Timer:
     line, _, rest = stored.partition(b"\n")
     about: Json = orjson.loads(line)
@@ -120,7 +137,12 @@ def pairs(flat: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
 
 
 def record(
-    run: list[bytes], events: list[bytes], data: list[bytes], waiting: list[bytes], lines: list[bytes]
+    run: list[bytes],
+    events: list[bytes],
+    data: list[bytes],
+    waiting: list[bytes],
+    lines: list[bytes],
+    held: list[bytes],
 ) -> Record:
     """A whole record from its hashes and its history."""
     fields = dict(pairs(run))
@@ -135,6 +157,7 @@ def record(
             found.outbox[name[1:]] = outbox_row(orjson.loads(value))
         else:
             found.timers[name[1:]] = timer(value)
+    found.held = {name: held_job(name, unpacked(value)) for name, value in pairs(held)}
     found.history = [history(line) for line in lines]
     return found
 
@@ -145,6 +168,8 @@ def read_field(found: Record, name: str, value: bytes) -> None:
     stored = unpacked(value)
     if name == "undo":
         found.undo = list(stored or ())
+    elif name == "joins":
+        found.joins = {worker: join(worker, value) for worker, value in dict(stored or {}).items()}
     elif sort == "step":
         found.steps[id_] = step(id_, stored)
     elif sort == "letter":

@@ -20,23 +20,34 @@ FRAGMENTS = (
     "clock",
     "record",
     "outbox",
+    "pausing",
+    "joining",
+    "branches",
     "ending",
     "agenda",
     "keep",
     "leasing",
     "compensation",
+    "steering",
     "letters",
     "run",
     "review",
 )
 """What the scripts stand on, in the order in which Lua must meet it."""
 
-DRAINING = frozenset({"fail", "release", "renew", "reject", "mark", "tick", "commit_undo", "disclaim"})
-"""Calls that work when memory is full: what is running may end, and what is over may go."""
+DRAINING = frozenset(
+    {"fail", "release", "renew", "reject", "mark", "tick", "commit_undo", "disclaim", "cancel", "compensate"}
+)
+"""Calls that work when memory is full: what is running may end, and what is over may go. Whoever ends runs to make
+room must be heard; a skip brings an event, and a pause stops nothing where nothing can begin."""
 
 READING = frozenset({"present", "read", "history", "places", "owner"})
 
-SCRIPTS = DRAINING | READING | {"start", "emit", "begin", "commit", "redrive", "discard", "claim"}
+ADDING = frozenset({"start", "emit", "begin", "commit", "redrive", "discard", "claim"})
+STEERING = frozenset({"pause", "hold", "resume", "skip", "move_deadline"})
+"""Refused when memory is full."""
+
+SCRIPTS = DRAINING | READING | ADDING | STEERING
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from pavane.adapters.redis import documents, replies, rows
+from pavane.adapters.redis import actions, documents, replies, rows
 from pavane.adapters.redis.agreements import Agreements
 from pavane.adapters.redis.checks import check_server
 from pavane.adapters.redis.documents import Blobs, Document
@@ -19,6 +19,7 @@ from pavane.adapters.redis.keys import Keys
 from pavane.adapters.redis.scripting import Library, load_library
 from pavane.adapters.redis.server import Server
 from pavane.core.answers import (
+    ActionAnswer,
     BeginAnswer,
     CommitAnswer,
     Committed,
@@ -26,6 +27,7 @@ from pavane.core.answers import (
     EmitAnswer,
     FailAnswer,
     Fenced,
+    HoldAnswer,
     Marked,
     Redriven,
     RejectAnswer,
@@ -35,16 +37,23 @@ from pavane.core.answers import (
 )
 from pavane.core.calls import (
     Begin,
+    Cancel,
     Commit,
     CommitUndo,
+    Compensate,
     Discard,
     Emit,
     Fail,
+    Hold,
     Mark,
+    MoveDeadline,
+    Pause,
     Redrive,
     Reject,
     Release,
     Renew,
+    Resume,
+    Skip,
     Start,
 )
 from pavane.core.record import History, Record
@@ -176,6 +185,34 @@ class RedisStore:
 
     async def discard(self, call: Discard) -> Discarded:
         answer: Discarded = await self._call("discard", call, documents.discard)
+        return answer
+
+    async def cancel(self, call: Cancel) -> ActionAnswer:
+        answer: ActionAnswer = await self._call("cancel", call, actions.cancel)
+        return answer
+
+    async def compensate(self, call: Compensate) -> ActionAnswer:
+        answer: ActionAnswer = await self._call("compensate", call, actions.compensate)
+        return answer
+
+    async def pause(self, call: Pause) -> ActionAnswer:
+        answer: ActionAnswer = await self._call("pause", call, actions.pause)
+        return answer
+
+    async def hold(self, call: Hold) -> HoldAnswer:
+        answer: HoldAnswer = await self._call("hold", call, actions.hold)
+        return answer
+
+    async def resume(self, call: Resume) -> ActionAnswer:
+        answer: ActionAnswer = await self._call("resume", call, actions.resume)
+        return answer
+
+    async def skip(self, call: Skip) -> ActionAnswer:
+        answer: ActionAnswer = await self._call("skip", call, actions.skip)
+        return answer
+
+    async def move_deadline(self, call: MoveDeadline) -> ActionAnswer:
+        answer: ActionAnswer = await self._call("move_deadline", call, actions.move_deadline)
         return answer
 
     async def _call(self, name: str, call: Any, document: Callable[[Any, Blobs], Document]) -> Any:

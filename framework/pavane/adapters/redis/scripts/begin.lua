@@ -3,6 +3,9 @@
 local CRASHES_BEFORE_ISOLATION = 2
 local CRASHES_BEFORE_DEATH = 3
 
+-- Refusals of what is no job of this record, or none yet: a row would refuse the job itself when it comes.
+local NO_JOB = { 'second_start', 'not_in_run', 'join_open' }
+
 -- A new record for a starting event or an event outside workflows; nil: unknown run.
 local function open_record(key, at)
   if CALL.contract and CALL.event then
@@ -32,9 +35,15 @@ local function granted(record, row, work, at)
   end
   if undo then
     fields.reason = record.head.reason
-    fields.unknown = not Record.committed(row)
+    fields.unknown = not Record.known(row)
     fields.event = Call.attach(Record.event_of(record, row.event).bytes)
-    if row.result ~= '' then fields.result = Call.attach(Record.event_of(record, row.result).bytes) end
+    if row.result ~= '' and not fields.unknown then fields.result = Call.attach(Record.event_of(record, row.result).bytes) end
+  end
+  if record.head.joins > 0 then
+    for i, id in ipairs(Joining.joined_ids(record, row) or {}) do
+      fields.joined = fields.joined or {}
+      fields.joined[i] = Call.attach(Record.event_of(record, id).bytes)
+    end
   end
   return 'granted', fields
 end
@@ -79,8 +88,9 @@ end
 -- Why the run does not take this job (a code), or nil.
 local function why_refused(record, row)
   local phase = record.head.phase
-  if not Record.is_run(record) then return nil end
+  if not Record.is_run(record) then return CALL.join and 'not_in_run' or nil end
   if CALL.contract and CALL.event and CALL.event.id ~= Record.bounds(record).start_event then return 'second_start' end
+  if CALL.join and CALL.kind == 'step' then return Joining.why_not_joined(record) end
   if CALL.kind == 'undo' then return phase ~= 'compensating' and 'run_' .. phase or nil end
   if phase == 'running' or phase == 'completed' then return nil end
   return not is_closing(record, row) and 'run_' .. phase or nil
@@ -105,10 +115,10 @@ local function new_row(record, at)
   return row
 end
 
--- Note that a job came too late. Its row is refused for good; a second start has none.
+-- Note that a job came too late. Its row is refused for good; what is no job has none.
 local function refuse(record, row, reason, at)
   if CALL.kind == 'undo' then return end
-  if reason == 'second_start' then
+  if Lists.contains(NO_JOB, reason) then
     local event = CALL.event or { name = '', id = '' }
     Record.remember(record, 'step_refused', at, { event = event.name, cause = event.id, reason = reason })
     return
@@ -160,11 +170,18 @@ local function begin_granted(record, row, work, at)
     row = row, attempt = work.grants, cause = row.event,
   })
   if not row.closing and #head.stalled > 0 then Ending.unstall(record, 'idle', at) end
-  head.updated_at = at
-  if head.idle_after and not Record.terminal(record) and head.idle_at == 0 then
-    head.idle_at = at + head.idle_after
-  end
+  Ending.watch_idle(record, at)
   return granted(record, row, work, at)
+end
+
+-- An arrival at a join. It takes the idle mark off, as a grant does.
+local function begin_arrival(record, row, at)
+  local changed = Joining.arrive(record, row, at)
+  if changed then
+    Ending.unstall(record, 'idle', at)
+    Ending.watch_idle(record, at)
+  end
+  return 'recorded', { rows = Joining.pending_of_join(record, CALL.worker) }, changed and record or nil
 end
 
 local function settle(record, row, work, reported, at)
@@ -173,6 +190,8 @@ local function settle(record, row, work, reported, at)
     refuse(record, row, refusal, at)
     return 'refused', { reason = refusal }, record
   end
+  if record.head.paused_at > 0 then return 'paused', { since = record.head.paused_at }, reported end
+  if CALL.join and Joining.is_arrival() then return begin_arrival(record, row, at) end
   if not row then
     row = new_row(record, at)
     work = row.work

@@ -1,4 +1,4 @@
--- End one undo and write the next; the last one ends the run. Follows core/compensation.py.
+-- End one undo and write what waited for it; the last one ends the run. Follows core/compensation.py.
 
 return Keep.transition(function(record, at)
   local row = record and Record.edit(record, CALL.step)
@@ -15,7 +15,7 @@ return Keep.transition(function(record, at)
   Record.remember(record, 'undo_done', at, { row = row, attempt = work.grants })
   Record.set_undo(record, Lists.without(Record.undo_of(record), row.step))
   if #record.undo > 0 then
-    Compensation.next_undo(record, at, row.step)
+    Compensation.next_undos(record, row, at)
   else
     Ending.finish(record, head.cancelling and 'cancelled' or 'compensated', at)
   end

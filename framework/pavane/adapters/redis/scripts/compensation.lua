@@ -1,4 +1,4 @@
--- Undo: a failing run waits for its leases, then undoes one step after the other. Follows core/compensation.py.
+-- Undo: a failing run waits for its leases, then undoes step after step. Follows core/compensation.py.
 
 local Compensation = {}
 
@@ -17,12 +17,12 @@ end
 function Compensation.needs_undo(record, row)
   local undo = row.compensation
   if not undo or row.closing or row.failed_run or row.first_token == 0 then return false end
-  if not Record.committed(row) then return undo.uncertain end
+  if not Record.known(row) then return undo.uncertain end
   if not undo.admits then return true end
   return Lists.contains(undo.admits, row.result ~= '' and Record.event_of(record, row.result).name or '')
 end
 
--- Unknown outcomes first, latest begun first; then the committed, latest commit first.
+-- Unknown outcomes first, latest begun first; then the committed, latest commit first. A skip has its own place.
 function Compensation.undo_order(record)
   local due = {}
   for _, step in ipairs(Record.all_steps(record)) do
@@ -39,9 +39,9 @@ function Compensation.undo_order(record)
   return steps
 end
 
--- Wake the undo of the next step of the chain.
-function Compensation.next_undo(record, at, by)
-  local row = Record.edit(record, Record.undo_of(record)[1])
+-- Write the wake-up of a step's undo.
+function Compensation.wake_undo(record, step, at, by)
+  local row = Record.edit(record, step)
   if row then
     row.undo = Record.new_work()
     row.state = 'undoing'
@@ -49,30 +49,62 @@ function Compensation.next_undo(record, at, by)
   end
 end
 
--- Start undoing if the run is failing and its last lease has just ended.
+-- Wake what waited for this undo alone: the next step of the chain, or the causes of this one.
+function Compensation.next_undos(record, done, at)
+  if not record.head.parallel then
+    Compensation.wake_undo(record, Record.undo_of(record)[1], at, done.step)
+    return
+  end
+  for _, step in ipairs(done.holds_up or {}) do
+    local row = Record.edit(record, step)
+    if row then
+      row.awaits = row.awaits - 1
+      if row.awaits == 0 then Compensation.wake_undo(record, step, at, done.step) end
+    end
+  end
+end
+
+-- Start undoing if the run is failing and its last lease has just ended; a cancel may want it left as it is.
 function Compensation.start_chain_when_clear(record, at, by)
   local head = record.head
   if head.chain ~= 'waiting' or head.leases > 0 then return end
   head.chain = 'running'
   head.void_at = 0
   Compensation.settle_without_undo(record)
-  Record.set_undo(record, Compensation.undo_order(record))
-  if #record.undo == 0 then
+  local order = Compensation.undo_order(record)
+  if head.leave then
+    Ending.finish(record, 'cancelled', at, nil, order)
+    return
+  end
+  if #order == 0 then
     Ending.finish(record, head.cancelling and 'cancelled' or 'failed', at)
     return
   end
-  Compensation.next_undo(record, at, by)
+  Record.set_undo(record, order)
+  if not head.parallel then
+    Compensation.wake_undo(record, order[1], at, by)
+    return
+  end
+  Branches.tie(record)
+  for _, step in ipairs(order) do
+    if Record.step_of(record, step).awaits == 0 then Compensation.wake_undo(record, step, at, by) end
+  end
 end
 
--- Begin to fail. `why` has `cause`, `by`, `row` (the step whose call does it) and `end_event`.
+-- Begin to fail. `why` has `cause`, `by`, `why` (the reason that `by` gave), `row` (the step whose call does it) and
+-- `end_event`.
 function Compensation.fail_run(record, reason, at, why)
   local head = record.head
   head.phase = 'compensating'
   head.reason = reason
   head.end_event = why.end_event or ''
   Ending.leave_running(record)
+  Ending.watch_idle(record, at)
+  Joining.drop_open(record)
   head.chain = 'waiting'
   head.void_at = Leasing.latest_lease(record)
-  Record.remember(record, 'compensation_started', at, { cause = why.cause, by = why.by, reason = reason })
+  Record.remember(record, 'compensation_started', at, {
+    cause = why.cause, by = why.by, reason = reason, detail = Record.said(why.why) and { why = why.why },
+  })
   Compensation.start_chain_when_clear(record, at, why.row)
 end

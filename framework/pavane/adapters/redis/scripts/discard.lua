@@ -4,6 +4,9 @@ return Keep.transition(function(record, at)
   local letter = record and Record.letter_at(record, CALL.letter)
   local row = record and Record.edit(record, CALL.step)
   local work = Record.work_of(row, CALL.kind)
+  if work and work.generation == CALL.generation + 1 and work.unpublished == 'retry' then
+    return 'discarded', { outcome = 'refused', reason = 'redriven' } -- this letter may be the only message left
+  end
   if not letter or not work or work.generation ~= CALL.generation then return 'discarded', { outcome = 'gone' } end
   local head, after = record.head, CALL['then'] or ''
   local waits = Record.is_run(record) and not Record.terminal(record) and not letter.answered and not row.closing
@@ -19,6 +22,7 @@ return Keep.transition(function(record, at)
   if waits and after == 'leave' then
     Ending.stall(record, 'discarded:' .. row.step, at)
   elseif waits then
+    Pausing.end_pause(record, at, CALL.by, 'step_dead')
     Compensation.fail_run(record, 'step_dead', at, { by = CALL.by, cause = row.event, row = row.step })
   end
   head.updated_at = at

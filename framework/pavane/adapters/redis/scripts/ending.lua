@@ -2,6 +2,8 @@
 
 local Ending = {}
 
+local LEFT_LISTED = 100
+
 -- Drop what only a running run has: timers, the deadline, the reasons it was stalled for.
 function Ending.leave_running(record)
   for _, field in ipairs(Record.waiting_fields(record, 't')) do Record.drop_waiting(record, field) end
@@ -10,14 +12,26 @@ function Ending.leave_running(record)
   record.head.stalled = {}
 end
 
-function Ending.finish(record, ending, at, cause)
+-- `left`: the steps that would have been undone, if the run was to be left as it is.
+function Ending.finish(record, ending, at, cause, left)
   local head = record.head
+  Pausing.end_pause(record, at, '', ending)
   head.phase = ending
   head.ended_at = at
   head.chain = ''
   Ending.leave_running(record)
-  Record.remember(record, ending, at, { cause = cause, reason = head.reason })
+  Record.remember(record, ending, at, {
+    cause = cause, reason = head.reason,
+    detail = left and { left = table.concat(left, ' ', 1, math.min(#left, LEFT_LISTED)), left_count = tostring(#left) },
+  })
   Outbox.report(record, 'pavane.run_ended', at, '', { 'status', ending, 'reason', head.reason })
+end
+
+-- The run has changed; it is looked at again when it may have become idle.
+function Ending.watch_idle(record, at)
+  local head = record.head
+  head.updated_at = at
+  if head.idle_at == 0 and head.idle_after and not Record.terminal(record) then head.idle_at = at + head.idle_after end
 end
 
 function Ending.stall(record, reason, at)

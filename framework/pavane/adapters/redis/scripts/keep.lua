@@ -3,7 +3,9 @@
 local Keep = {}
 
 local PARTS = { 'run', 'events', 'data', 'agenda', 'waiting', 'history' }
-local COUNTS = { events = 'HLEN', data = 'HLEN', agenda = 'ZCARD', waiting = 'HLEN', history = 'LLEN' }
+local COUNTS = {
+  events = 'HLEN', data = 'HLEN', agenda = 'ZCARD', waiting = 'HLEN', history = 'LLEN', held = 'HLEN', held_order = 'ZCARD',
+}
 
 -- Remove a record whose retention is over, and its entries in the shard's indexes.
 function Keep.forget(record)
@@ -41,6 +43,30 @@ function Keep.check_types(record)
   if next(record.kept) then Keep.check_type(record, 'events') end
   if next(record.data) then Keep.check_type(record, 'data') end
   if #record.history > 0 then Keep.check_type(record, 'history') end
+  if record.held then
+    Keep.check_type(record, 'held')
+    Keep.check_type(record, 'held_order')
+  end
+end
+
+-- Held jobs that came or went. A record that has any is not forgotten, so nothing else removes them.
+function Keep.save_held(record)
+  local held, order = Record.name_of(record, 'held'), Record.name_of(record, 'held_order')
+  for id, job in pairs(record.held) do
+    if job then
+      if job.worker == Record.worker_of(job.step) then job.worker = nil end
+      redis.call('HSET', held, id, cmsgpack.pack(Record.strip(job, HELD)))
+      redis.call('ZADD', order, Call.text(job.order), id)
+    else
+      redis.call('HDEL', held, id)
+      redis.call('ZREM', order, id)
+    end
+  end
+end
+
+function Keep.packed_joins(record)
+  for _, join in pairs(record.joins) do Record.strip(join, JOIN) end
+  return cmsgpack.pack(record.joins)
 end
 
 function Keep.save_waiting(record)
@@ -164,7 +190,12 @@ function Keep.save(record)
     fields[#fields + 1] = 'undo'
     fields[#fields + 1] = cmsgpack.pack(record.undo)
   end
+  if record.joins_changed then
+    fields[#fields + 1] = 'joins'
+    fields[#fields + 1] = Keep.packed_joins(record)
+  end
   Keep.save_history(record)
+  if record.held then Keep.save_held(record) end
   if record.new then
     fields[#fields + 1] = 'fixed'
     fields[#fields + 1] = cmsgpack.pack(record.fixed or { key = record.key })

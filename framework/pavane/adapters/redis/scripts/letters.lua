@@ -21,9 +21,10 @@ function Letters.end_by_event(record, event, at, row)
   return false
 end
 
--- Report the letter, unless the job's own event is one of pavane's: that would never end.
+-- Report the letter, unless the job's own event is one of pavane's: that would never end. A join's is none.
 function Letters.announce(record, row, kind, letter, work, at)
-  if string.sub(Record.event_name(record, row.event), 1, 7) == 'pavane.' then return end
+  local name = Record.event_name(record, row.event)
+  if string.sub(name, 1, 7) == 'pavane.' and name ~= Joining.JOINED then return end
   if kind == 'undo' then
     Outbox.report(record, 'pavane.undo_stuck', at, row.step, {
       'dead_letter_id', letter.id, 'worker', row.worker, 'error', letter.error,

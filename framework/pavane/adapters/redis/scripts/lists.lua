@@ -17,6 +17,14 @@ function Lists.without(list, item)
   return kept
 end
 
+function Lists.equal(a, b)
+  if #a ~= #b then return false end
+  for i = 1, #a do
+    if a[i] ~= b[i] then return false end
+  end
+  return true
+end
+
 -- Order of bytes, which is the order of code points. Lua's own `<` would follow the server's locale.
 function Lists.precedes(a, b)
   local length = math.min(#a, #b)

@@ -19,6 +19,14 @@ function Outbox.put_event(record, event, at, by)
   Outbox.put_row(record, { id = event.id, kind = 'event', by = by }, at)
 end
 
+-- Have one job delivered to its worker alone: a held one, or a join's. Its event is known to the record.
+function Outbox.put_job(record, worker, step, event, at, generation)
+  local id = 'job/' .. Outbox.number(generation) .. '/' .. step
+  Outbox.put_row(record, {
+    id = id, kind = 'job', worker = worker, step = step, event = event, generation = generation,
+  }, at)
+end
+
 function Outbox.put_undo(record, step, generation, at, by)
   Outbox.put_row(record, { id = 'undo/' .. step, kind = 'undo', by = by, step = step, generation = generation }, at)
 end
@@ -34,6 +42,12 @@ function Outbox.publication(record, row)
   if row.kind == 'event' then
     if record.sent[row.id] then return { row = row.id } end
     return { row = row.id, blob = Call.attach(Record.event_of(record, row.id).bytes) }
+  end
+  if row.kind == 'job' then
+    return {
+      row = row.id, kind = 'job', worker = row.worker, step = row.step, generation = row.generation,
+      blob = Call.attach(Record.event_of(record, row.event).bytes),
+    }
   end
   local step = Record.step_of(record, row.step)
   return {
@@ -56,7 +70,7 @@ end
 function Outbox.pending_of(record, step)
   local rows = {}
   for _, field in ipairs(Record.waiting_fields(record, 'o')) do
-    if Record.waiting_of(record, field).by == step then rows[#rows + 1] = string.sub(field, 2) end
+    if (Record.waiting_of(record, field).by or '') == step then rows[#rows + 1] = string.sub(field, 2) end
   end
   return Outbox.publications(record, rows)
 end

@@ -11,5 +11,6 @@ return function()
     answer[#answer + 1] = redis.call('HGETALL', Record.name_of(record, part))
   end
   answer[#answer + 1] = redis.call('LRANGE', Record.name_of(record, 'history'), 0, -1)
+  answer[#answer + 1] = record.head.held > 0 and redis.call('HGETALL', Record.name_of(record, 'held')) or {}
   return answer
 end

@@ -10,18 +10,25 @@ local WORK = {
   failures = 0, delay = 0, next_at = 0, done = false, put_back = false, letter = '',
 }
 local STEP = {
-  state = 'running', closing = false, late = false, failed_run = false, first_token = 0, order = 0, result = '',
-  started_at = 0, ended_at = 0, progress = -1, note = '', error = '', error_type = '', redrives = 0,
-  redrive_pass = '',
+  state = 'running', closing = false, late = false, failed_run = false, skipped = false, first_token = 0, order = 0,
+  result = '', started_at = 0, ended_at = 0, progress = -1, note = '', error = '', error_type = '', redrives = 0,
+  redrive_pass = '', awaits = 0,
 }
--- `outbox` and `timers` count the rows of `waiting`; `shown` and `due` are the status and time last indexed; `cap`,
--- `retention` and `idle_after` are the contract's. The rest of what never changes is in `fixed`.
+-- `outbox` and `timers` count the rows of `waiting`, `held` the held jobs, `joins` all joins and `open` those that
+-- wait; `shown` and `due` are the status and time last indexed; `cap`, `retention`, `idle_after` and `parallel` are the
+-- contract's. The rest of what never changes is in `fixed`.
 local HEAD = {
-  phase = 'running', reason = '', end_event = '', started_at = 0, updated_at = 0, ended_at = 0, deadline_at = 0, void_at = 0, idle_at = 0, tokens = 0, seq = 0,
-  commits = 0, leases = 0, other_leases = 0, lease_max = 0, retry_max = 0, retrying = 0, letters = 0,
-  cancelling = false, chain = '', outbox = 0, timers = 0, shown = '', due = 0,
+  phase = 'running', reason = '', end_event = '', started_at = 0, updated_at = 0, ended_at = 0, deadline_at = 0,
+  void_at = 0, idle_at = 0, tokens = 0, seq = 0, commits = 0, leases = 0, other_leases = 0, lease_max = 0,
+  retry_max = 0, retrying = 0, letters = 0, cancelling = false, leave = false, asked = '', paused_at = 0,
+  paused_by = '', paused_reason = '', holds = 0, release_at = 0, chain = '', outbox = 0, timers = 0, held = 0,
+  joins = 0, open = 0, parallel = false, shown = '', due = 0,
 }
-local DEFAULTS = { [WORK] = { __index = WORK }, [STEP] = { __index = STEP }, [HEAD] = { __index = HEAD } }
+local HELD = { kind = 'step', event = '', generation = 0 }
+local JOIN = { fired = false, since = 0 }
+local DEFAULTS = {
+  [WORK] = { __index = WORK }, [STEP] = { __index = STEP }, [HEAD] = { __index = HEAD }, [HELD] = { __index = HELD },
+}
 
 -- Give a row its defaults, without writing them into it; it gets an empty list of each given name.
 function Record.fill(row, defaults, list, other)
@@ -145,6 +152,11 @@ function Record.committed(row)
   return row.order > 0
 end
 
+-- Whether the step's own handler has said what it did: it committed, and nobody did so in its place.
+function Record.known(row)
+  return row.order > 0 and not row.skipped
+end
+
 -- An event is stored as one line of JSON, a newline, and its payload; `bytes` is all of it.
 function Record.read_event(bytes)
   local line = string.sub(bytes, 1, string.find(bytes, '\n', 1, true) - 1)
@@ -260,6 +272,58 @@ end
 function Record.set_undo(record, steps)
   record.undo = steps
   record.undo_changed = true
+end
+
+-- All joins, by worker. The head counts them, so that a run without any reads nothing for it.
+function Record.joins_of(record)
+  if record.joins == nil then
+    local bytes = record.head.joins > 0 and redis.call('HGET', Record.name_of(record, 'run'), 'joins')
+    record.joins = bytes and cmsgpack.unpack(bytes) or {}
+  end
+  return record.joins
+end
+
+function Record.put_join(record, worker, join)
+  Record.joins_of(record)[worker] = join
+  Record.count_joins(record)
+end
+
+-- Bring the head's counts in line with the joins, and have them written.
+function Record.count_joins(record)
+  local head = record.head
+  head.joins, head.open = 0, 0
+  for _, join in pairs(record.joins) do
+    head.joins = head.joins + 1
+    if not join.fired then head.open = head.open + 1 end
+  end
+  record.joins_changed = true
+end
+
+-- Whether a job is held. Held jobs have a hash, and a sorted set that has their order.
+function Record.is_held(record, id)
+  return record.head.held > 0 and redis.call('HEXISTS', Record.name_of(record, 'held'), id) == 1
+end
+
+function Record.put_held(record, id, job)
+  record.held = { [id] = job }
+  record.head.held = record.head.held + 1
+end
+
+-- Take the first of the held jobs out, in their order.
+function Record.take_held(record, limit)
+  local found = {}
+  if record.head.held == 0 then return found end
+  local ids = redis.call('ZRANGE', Record.name_of(record, 'held_order'), 0, limit - 1)
+  local rows = redis.call('HMGET', Record.name_of(record, 'held'), unpack(ids))
+  record.held = {}
+  for i, id in ipairs(ids) do
+    local job = Record.fill(cmsgpack.unpack(rows[i]), HELD)
+    job.worker = job.worker or Record.worker_of(job.step)
+    found[i] = job
+    record.held[id] = false
+  end
+  record.head.held = record.head.held - #ids
+  return found
 end
 
 function Record.is_run(record)

@@ -27,6 +27,8 @@ function Review.fire_timers(record, at)
     if not timer then break end -- the timer before it ended the run
     Record.keep_event(record, timer.event, timer.name, timer.bytes)
     Outbox.put_row(record, { id = timer.event, kind = 'event', by = timer.set_by }, at)
+    local setter = Record.edit(record, timer.set_by)
+    if setter then setter.emitted[#setter.emitted + 1] = timer.event end
     Record.remember(record, 'timer_fired', at, {
       event = timer.name, cause = timer.causation, detail = { key = timer.key },
     })
@@ -76,7 +78,8 @@ function Review.mark_idle(record, at)
     return
   end
   local leased = head.leases + head.other_leases > 0 and head.lease_max > at
-  if leased or head.outbox > 0 or head.timers > 0 or head.retry_max > at then
+  local waits = head.paused_at > 0 or head.held > 0 or head.timers > 0 or Joining.is_waited_for(record)
+  if leased or waits or head.outbox > 0 or head.retry_max > at then
     head.idle_at = at + idle_after
     return
   end
@@ -87,6 +90,7 @@ end
 -- Do what is due in a record and save it; the rows to publish.
 function Review.review(record, at)
   local rows = Review.retry_rows(record, at)
+  if record.head.release_at > 0 and record.head.release_at <= at then Pausing.release_held(record, at) end
   Review.fire_timers(record, at)
   Review.pass_deadline(record, at)
   Review.void_leases(record, at)

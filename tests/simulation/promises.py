@@ -8,7 +8,7 @@ from pavane import RunStatus, Step
 from pavane.core.topology import queues_of
 from pavane.testing import Harness
 
-TERMINAL = ("completed", "failed", "compensated")
+TERMINAL = ("completed", "failed", "compensated", "cancelled")
 
 
 async def breaches(harness: Harness, compensated: Sequence[str], unsure: Sequence[str]) -> list[str]:
@@ -41,6 +41,8 @@ async def in_queues(harness: Harness) -> AsyncIterator[str]:
     for key, record in harness._store._records.items():
         if record.outbox:
             yield f"{key} has unpublished rows: {list(record.outbox)}"
+        if record.held:
+            yield f"{key} still holds {list(record.held)}"
         if record.head.leases or record.head.other_leases or record.head.retrying or record.timers:
             yield f"{key} waits for something that never comes"
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import Random
 from typing import Any, get_args
 
 import pytest
 
-from pavane import NotNow, Reject, Retry
+from pavane import ActionRefused, NotNow, Reject, Retry
 from pavane.core import compensation
 from pavane.events import RunEnded
 from pavane.runtime import copies
@@ -25,8 +26,15 @@ from tests.simulation.trips import (
 )
 
 SEEDS = range(100)
-WORKERS = ("bookings.flight", "bookings.hotel", "bookings.car", "desk.tell", "desk.watch")
-COMPENSATED, UNSURE = WORKERS[:3], WORKERS[:2]
+WORKERS = (
+    "bookings.flight",
+    "bookings.hotel",
+    "bookings.pack",
+    "bookings.car",
+    "desk.tell",
+    "desk.watch",
+)
+COMPENSATED, UNSURE = WORKERS[:4], WORKERS[:3]
 EVENTS = (TripAsked, FlightBooked, HotelBooked, CarBooked, TripBooked, TripRefused, RunEnded)
 
 
@@ -39,6 +47,7 @@ async def simulate(seed: int) -> list[str]:
                 order_fault(harness, chance)
             await harness.start(trips, TripAsked(trip=str(number), refused=chance.random() < 0.3))
             await harness.advance(chance.choice((0, 0.3, 5, 40, 70)))
+            await steer(harness, chance)
             await endure(harness, chance)
         await mend(harness)
         return await breaches(harness, COMPENSATED, UNSURE)
@@ -60,6 +69,18 @@ def order_fault(harness: Harness, chance: Random) -> None:
             harness.hold(worker)
 
 
+async def steer(harness: Harness, chance: Random) -> None:
+    """Somebody pauses, resumes, cancels or gives up some of the runs, be it that they have ended."""
+    async for status in harness.client.runs():
+        if chance.random() < 0.6:
+            continue
+        run = harness.run(status.run)
+        action = chance.choice((run.pause, run.pause, run.cancel, run.compensate))
+        with suppress(ActionRefused):
+            await (run.resume() if status.paused and chance.random() < 0.5 else action("by chance"))
+        await harness.advance(chance.choice((0, 0, 0.3, 5)))
+
+
 async def endure(harness: Harness, chance: Random) -> None:
     """Perhaps an outage; then some of those that hang go on."""
     if chance.random() < 0.3:
@@ -75,6 +96,9 @@ async def mend(harness: Harness) -> None:
     """Let everything go on, and redrive what died; what may not live again is dropped."""
     for worker in WORKERS:
         harness.release(worker)
+    async for status in harness.client.runs(status="paused"):
+        with suppress(ActionRefused):  # its last handler may just end it
+            await harness.run(status.run).resume()
     await harness.advance(3 * 3600)
     for _ in range(8):
         await harness.client.dead_letters.redrive(everything=True)

@@ -1,4 +1,4 @@
-"""A trip booked in parallel branches: late steps, unknown outcomes, closing steps, answers to dead letters."""
+"""A trip booked in parallel branches that join: late steps, unknown outcomes, closing steps, answers to letters."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ class HotelBooked(Event, name="simtest.hotel_booked"):
 
 
 class CarBooked(Event, name="simtest.car_booked"):
+    trip: str
+
+
+class TripPacked(Event, name="simtest.trip_packed"):
     trip: str
 
 
@@ -67,6 +71,9 @@ def travel() -> Travel:
     async def undo_car(ctx: UndoContext, event: FlightBooked, done: CarBooked) -> None:
         built.done.append(("undo car", event.trip))
 
+    async def undo_pack(ctx: UndoContext, flight: FlightBooked, hotel: HotelBooked) -> None:
+        built.done.append(("undo pack", flight.trip))
+
     def refuse(event: TripAsked, failure: StepFailure) -> TripRefused:
         return TripRefused(trip=event.trip, why=failure.reason)
 
@@ -98,6 +105,17 @@ def travel() -> Travel:
         built.done.append(("car", event.trip))
         ctx.after(600, TripBooked(trip=event.trip), key="confirm")
         return CarBooked(trip=event.trip)
+
+    @(
+        bookings.queue_worker("pack")
+        .on_all(FlightBooked, HotelBooked)
+        .retry(max_attempts=2, initial_delay=1)
+        .compensate_with(undo_pack)
+    )
+    async def pack(ctx: Context, flight: FlightBooked, hotel: HotelBooked) -> TripPacked:
+        assert flight.trip == hotel.trip
+        built.done.append(("pack", flight.trip))
+        return TripPacked(trip=flight.trip)
 
     @desk.queue_worker("tell")
     async def tell(ctx: Context, event: TripBooked | TripRefused) -> None:

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from pavane.cli.exits import NO
+from pavane.cli.history_view import EventNames, history_line, history_table
 from pavane.cli.options import Cursor, Limit, Since, TimeoutOption, Until
-from pavane.cli.output import Output, clean, duration, moment, styled, table
+from pavane.cli.output import Output, duration, moment, styled, table
 from pavane.cli.run_options import OfStatus, OfWorkflow, RunArgument, WaitingFor, split_statuses
 from pavane.cli.run_view import run_line, run_tree
 from pavane.cli.session import Connected, session_of
-from pavane.client import Listing
 from pavane.client.run_document import read_document
 from pavane.model.later import in_calls
 from pavane.model.views import HistoryEntry, Page, RunStatus
@@ -110,16 +110,12 @@ def history(context: typer.Context, run: RunArgument, limit: Limit = 100, cursor
     session = session_of(context)
 
     async def work(connected: Connected) -> None:
-        listing: Listing[HistoryEntry] = connected.client.run(run).history()
-        page = await listing.page(limit, cursor)
+        handle = connected.client.run(run)
+        page = await handle.history().page(limit, cursor)
         if session.out.json:
             session.out.document(page)
             return
-        rows = [
-            (str(line.seq), moment(line.at), line.kind, line.worker or "", _about(line))
-            for line in page.items
-        ]
-        session.out.show(table(("SEQ", "AT", "KIND", "WORKER", "ABOUT"), rows))
+        session.out.show(history_table(page.items, EventNames(await handle.steps().all())))
         tell_cursor(session.out, page.cursor)
 
     session.with_client(work)
@@ -131,11 +127,11 @@ def watch(context: typer.Context, run: RunArgument, timeout: TimeoutOption = Non
     session = session_of(context)
 
     async def work(connected: Connected) -> RunStatus:
-        handle = connected.client.run(run)
+        handle, names = connected.client.run(run), EventNames()
         try:
             async with asyncio.timeout(timeout):
                 async for line in handle.watch():
-                    _print_line(session.out, line)
+                    _print_line(session.out, line, names)
         except TimeoutError:
             raise TimeoutError(f"{handle.run} has not ended within {timeout:g} s.") from None
         return await handle.status()
@@ -149,19 +145,8 @@ def watch(context: typer.Context, run: RunArgument, timeout: TimeoutOption = Non
         raise typer.Exit(NO)
 
 
-def _print_line(out: Output, line: HistoryEntry) -> None:
+def _print_line(out: Output, line: HistoryEntry, names: EventNames) -> None:
     if out.json:
         out.document(line)
     else:
-        out.show(f"{moment(line.at)}  {clean(line.kind):22} {clean(line.worker or '')} {clean(_about(line))}")
-
-
-def _about(line: HistoryEntry) -> str:
-    parts = [
-        line.event,
-        f"attempt {line.attempt}" if line.attempt else None,
-        line.reason,
-        *(f"{name}={value}" for name, value in line.detail.items()),
-        f"by {line.by}" if line.by else None,
-    ]
-    return "  ".join(part for part in parts if part)
+        out.show(history_line(line, names))

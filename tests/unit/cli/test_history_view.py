@@ -1,0 +1,106 @@
+"""The history of a run for people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pavane.cli.history_view import EventNames, cells, history_line
+from pavane.model.views import EventRecord, HistoryEntry, Step
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def line(kind: str, **fields: Any) -> HistoryEntry:
+    whole: dict[str, Any] = dict.fromkeys(("worker", "step_id", "attempt", "event", "cause", "by", "reason"))
+    return HistoryEntry(**(whole | {"seq": 1, "at": AT, "kind": kind, "detail": {}} | fields))
+
+
+def told(*lines: HistoryEntry, names: EventNames | None = None) -> list[str]:
+    """All but time, of each line."""
+    names = names or EventNames()
+    return [" | ".join(cells(one, names)[1:]) for one in lines]
+
+
+def test_events_are_named_by_the_lines_before() -> None:
+    assert told(
+        line("run_started", event="order.placed", cause="e1", by="anna"),
+        line("step_started", worker="s.w", step_id="s.w:e1", attempt=1, cause="e1"),
+        line(
+            "event_emitted",
+            worker="s.w",
+            step_id="s.w:e1",
+            event="order.done",
+            cause="e1",
+            detail={"id": "e2"},
+        ),
+        line("step_started", worker="s.v", step_id="s.v:e2", attempt=2, cause="e2"),
+        line("event_emitted", event="order.paid", cause="e3", by="ben"),
+    ) == [
+        "run_started | anna | order.placed | ",
+        "step_started | s.w | order.placed | attempt 1",
+        "event_emitted | s.w | order.placed | emits order.done",
+        "step_started | s.v | order.done | attempt 2",
+        "event_emitted | ben | order.paid | from outside",
+    ]
+
+
+def test_a_page_from_the_middle_has_the_names_of_the_steps() -> None:
+    event = EventRecord(id="e1", name="order.placed", version=1, time=AT, payload={})
+    step = Step(step_id="s.w:e1", worker="s.w", status="committed", event=event)
+    entry = line("step_committed", worker="s.w", step_id="s.w:e1", attempt=1)
+    assert told(entry, names=EventNames([step])) == ["step_committed | s.w | order.placed | attempt 1"]
+    assert told(entry) == ["step_committed | s.w |  | attempt 1"]
+
+
+def test_an_undo_is_because_of_what_the_run_fails_of() -> None:
+    undo = line(
+        "undo_stuck", worker="s.w", step_id="s.w:e1", attempt=9, reason="attempts", detail={"error": "no"}
+    )
+    started = line("compensation_started", by="anna", reason="operator", detail={"why": "too old"})
+    assert told(started, undo, line("compensated", reason="operator")) == [
+        "compensation_started | anna | given up by hand | too old",
+        "undo_stuck | s.w | given up by hand | attempt 9; dead letter, no attempts left: no",
+        "compensated |  | given up by hand | ",
+    ]
+
+
+def test_what_people_do_is_told_with_their_names_and_words() -> None:
+    moved = {"at": "2026-01-03T00:00:00+00:00", "before": "2026-01-02T00:00:00+00:00"}
+    left = {"left": ["s.w:e1", "s.v:e2"], "left_count": 5}
+    assert told(
+        line("cancel_requested", by="anna", reason="too late", detail={"undo": False}),
+        line(
+            "cancel_requested", by="ben", reason="too", detail={"asked": "cancel", "refused": "run_completed"}
+        ),
+        line("cancelled", reason="cancelled", detail=left),
+        line("deadline_moved", by="anna", reason="be patient", detail=moved),
+        line("redriven", worker="s.w", step_id="s.w:e1", by="anna", reason="mended"),
+    ) == [
+        "cancel_requested | anna |  | without undo; too late",
+        "cancel_requested | ben |  | refused: the run has ended, completed; too",
+        "cancelled |  |  | left as they are: s.w, s.v, and 3 more",
+        "deadline_moved | anna |  | to 2026-01-03 00:00:00, was 2026-01-02 00:00:00; be patient",
+        "redriven | s.w |  | by anna: mended",
+    ]
+
+
+def test_marks_name_the_worker() -> None:
+    assert told(
+        line("stalled", reason="dead:s.w:e1"), line("unstalled", reason="unroutable:order.placed")
+    ) == [
+        "stalled |  |  | waits for somebody: the dead letter of s.w",
+        "unstalled |  |  | no longer: unroutable:order.placed",
+    ]
+
+
+def test_what_nobody_has_foreseen_is_still_told() -> None:
+    assert told(line("novelty", event="a.b", reason="because", detail={"size": 7})) == [
+        "novelty |  | a.b | because; size=7"
+    ]
+
+
+def test_nothing_in_a_line_is_obeyed_by_a_terminal() -> None:
+    entry = line("paused", by="an\x1b[2Jna", reason="\u202egnp.exe")
+    assert "\x1b" not in (shown := history_line(entry, EventNames()))
+    assert "\u202e" not in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +13,11 @@ import typer
 
 from pavane.cli import session
 from pavane.cli.options import read_ahead
+from pavane.core.answers import Held
+from pavane.core.calls import Hold, Mark
 from pavane.core.record import Record
 from pavane.model.views import BulkReport, RunStatus
+from pavane.ports.broker import Message
 from pavane.ports.store import Registration
 from tests.integration.cli_runner import APP, Pavane
 from tests.unit.client.stage import WORKER, Placed, Stage
@@ -143,13 +147,38 @@ def test_a_cancel_without_undo_says_so(desk: Desk) -> None:
     assert (line["kind"], line["detail"]) == ("cancelled", {"left": [], "left_count": 0})
 
 
-def test_what_a_bulk_has_published_is_marked_before_the_program_ends(desk: Desk) -> None:
+def test_what_is_released_is_published_and_marked_before_the_program_ends(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark_all = desk.stage.store.mark_all
+
+    async def as_slow_as_a_server(calls: Sequence[Mark]) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await mark_all(calls)
+
     [run] = desk.start("1")
-    desk.stage.broker.down = True
-    asyncio.run(desk.stage.client.run(run).pause("x"))
-    desk.stage.broker.down = False
+    monkeypatch.setattr(desk.stage.store, "mark_all", as_slow_as_a_server)
+    desk.pavane.json("runs", "pause", run, "--yes")
+
+    async def come() -> None:
+        """What a worker does with a job of a paused run."""
+        record = await desk.stage.record(run)
+        event = record.events[record.head.start_event]
+        call = Hold(record=run, step=f"{WORKER}:{event.id}", worker=WORKER, event=event)
+        assert await desk.stage.store.hold(call) == Held()
+        await desk.stage.broker.open()
+        await desk.stage.empty(desk.stage.queue)
+
+    async def queued() -> list[Message]:
+        await desk.stage.broker.open()
+        return await desk.stage.empty(desk.stage.queue)
+
+    asyncio.run(come())
     desk.pavane.json("runs", "resume", run, "--yes")
     assert desk.record(run).outbox == {}
+    [message] = asyncio.run(queued())
+    assert message.body == b'{"order":"1"}'
 
 
 @pytest.mark.parametrize(

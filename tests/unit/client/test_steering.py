@@ -19,8 +19,10 @@ from pavane import (
     UndeclaredEvent,
     UsageError,
 )
-from pavane.client import Client
+from pavane.client import Client, sending
 from pavane.client.refusals import in_words
+from pavane.client.run_handle import read_run
+from pavane.core.identity import skipped_id
 from pavane.ports.store import Registration
 from pavane.testing import Harness
 from tests.unit.client.stage import Stage
@@ -196,6 +198,22 @@ async def test_a_dead_step_is_skipped_with_an_event_and_the_run_goes_on(
     assert await harness.client.dead_letters.list().all() == []
     with pytest.raises(ActionRefused, match="with another event"):
         await run.skip(step, Declined(order="1"), reason="no, it was declined")
+
+
+async def test_the_skips_event_looks_as_if_the_step_had_emitted_it(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traces = {who: (f"00-{who * 32}-{who * 16}-01", "", "") for who in "ab"}
+    monkeypatch.setattr(sending, "present_trace", lambda: traces["a"])
+    run = await stalled(harness)
+    monkeypatch.setattr(sending, "present_trace", lambda: traces["b"])
+    step = await step_of(run, CHARGE)
+    await run.skip(step, Charged(order="1"), reason="paid by transfer")
+    record = await read_run(harness._means, run.run)
+    event = record.events[record.steps[step].result]
+    assert event.id == skipped_id(run.run, step, Charged.event_name, b'{"order":"1"}')
+    assert (event.producer, f"{CHARGE}:{event.causation}") == (CHARGE, step)
+    assert (event.trace, event.hops) == (traces["a"], 0)
 
 
 async def test_an_event_that_the_worker_does_not_emit_is_refused(harness: Harness) -> None:

@@ -23,6 +23,7 @@ return Keep.transition(function(record, at)
     Ending.stall(record, 'discarded:' .. row.step, at)
   elseif waits then
     Pausing.end_pause(record, at, CALL.by, 'step_dead')
+    Pausing.release_held(record, at)
     Compensation.fail_run(record, 'step_dead', at, { by = CALL.by, cause = row.event, row = row.step })
   end
   head.updated_at = at

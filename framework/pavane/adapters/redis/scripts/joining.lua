@@ -69,27 +69,20 @@ end
 -- Write the join's one job. It has a row already if somebody delivered its event too early, and that died.
 function Joining.fire(record, join, event, spec, at)
   local worker, step = CALL.worker, CALL.worker .. ':' .. join.event
+  local row = Record.step_of(record, step)
   join.fired = true
   Record.put_join(record, worker, join)
   Record.keep_event(record, join.event, spec.event.name, Call.blob(spec.event.blob))
-  Outbox.put_job(record, worker, step, join.event, at, Joining.generation_of(record, step))
+  Outbox.put_job(record, worker, step, join.event, at, row and row.work.generation or 0)
   Record.remember(record, 'gathered', at, {
     row = { step = step, worker = worker }, event = event.name, cause = event.id,
   })
 end
 
-function Joining.generation_of(record, step)
-  local row = Record.step_of(record, step)
-  return row and row.work.generation or 0
-end
-
 -- The join's job, if an arrival has written it and nobody has marked it.
 function Joining.pending_of_join(record, worker)
   local join = Record.joins_of(record)[worker]
-  if not join then return {} end
-  local step = worker .. ':' .. join.event
-  local generation = Outbox.number(Joining.generation_of(record, step))
-  return Outbox.publications(record, { 'job/' .. generation .. '/' .. step })
+  return join and Outbox.publications(record, { 'job/' .. worker .. ':' .. join.event }) or {}
 end
 
 -- The ids of the events that a job was written for, in the order of its handler's arguments; nil: it is no join's.

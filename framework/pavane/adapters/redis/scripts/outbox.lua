@@ -20,15 +20,16 @@ function Outbox.put_event(record, event, at, by)
 end
 
 -- Have one job delivered to its worker alone: a held one, or a join's. Its event is known to the record.
-function Outbox.put_job(record, worker, step, event, at, generation)
-  local id = 'job/' .. Outbox.number(generation) .. '/' .. step
+function Outbox.put_job(record, worker, step, event, at, generation, id)
   Outbox.put_row(record, {
-    id = id, kind = 'job', worker = worker, step = step, event = event, generation = generation,
+    id = id or 'job/' .. step, kind = 'job', worker = worker, step = step, event = event, generation = generation,
   }, at)
 end
 
-function Outbox.put_undo(record, step, generation, at, by)
-  Outbox.put_row(record, { id = 'undo/' .. step, kind = 'undo', by = by, step = step, generation = generation }, at)
+function Outbox.put_undo(record, step, generation, at, by, id)
+  Outbox.put_row(record, {
+    id = id or 'undo/' .. step, kind = 'undo', by = by, step = step, generation = generation,
+  }, at)
 end
 
 function Outbox.put_off(record, row, at, longest)

@@ -90,7 +90,7 @@ end
 -- Do what is due in a record and save it; the rows to publish.
 function Review.review(record, at)
   local rows = Review.retry_rows(record, at)
-  if record.head.release_at > 0 and record.head.release_at <= at then Pausing.release_held(record, at) end
+  Pausing.release_held(record, at)
   Review.fire_timers(record, at)
   Review.pass_deadline(record, at)
   Review.void_leases(record, at)

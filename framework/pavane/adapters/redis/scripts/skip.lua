@@ -18,6 +18,7 @@ local function close_step(record, row, at)
   local letter = Letters.letter_of(record, work)
   if letter then Letters.drop_letter(record, row, letter, at) end
   Ending.unstall(record, 'discarded:' .. row.step, at)
+  work.generation = work.generation + 1 -- the letter in its queue is over
   work.granted = {}
   work.next_at = 0
   work.unpublished = ''

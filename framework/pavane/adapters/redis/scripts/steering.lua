@@ -5,6 +5,7 @@ local Steering = { GIVEN_UP = 'operator' }
 -- End the pause, if there is one, and begin to fail.
 function Steering.give_up(record, reason, at)
   Pausing.end_pause(record, at, CALL.by, reason)
+  Pausing.release_held(record, at)
   Compensation.fail_run(record, reason, at, { by = CALL.by, why = CALL.reason })
   record.head.updated_at = at
   return 'done', { rows = Outbox.publications(record, record.fresh) }, record

@@ -65,7 +65,7 @@ def show(walk: Walk) -> None:
         walk.tick()
     shown = agenda.status_of(walk.live)
     hold_to(walk.book.phase in OVER or shown in ("stalled", "waiting"), f"P8: at rest, and {shown}")
-    walk.rules[f"at rest: {shown}"] += 1
+    walk.rules["at rest: listed"] += 1
 
 
 def fates(walk: Walk) -> None:

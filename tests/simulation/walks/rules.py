@@ -58,7 +58,7 @@ RULES = frozenset(
         *answered("move_deadline", "done"),
         *refused("move_deadline", *LEFT, "in_the_past"),
         "sent twice",
-        *answered("at rest", "stalled", "waiting"),
+        "at rest: listed",
         *[f"line run_{kind}" for kind in ("started",)],
         *[
             f"line {kind}"

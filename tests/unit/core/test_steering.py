@@ -1,0 +1,249 @@
+"""What people do to a run: the first ending wins, every fact has an actor, and the same again changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+from pavane.core import agenda, identity, pausing, skipping, steering
+from pavane.core import answers as a
+from pavane.core import calls as c
+from pavane.core.record import JOINED, EventRow, History
+from tests.unit.core.world import CONTRACT, LEASE, NOW, RUN, UNDO, World, event, started
+
+JOB = "shop.order:start"
+T = TypeVar("T")
+
+
+def cancel(world: World, request: str = "r1", *, undo: bool = True) -> a.ActionAnswer:
+    call = c.Cancel(record=RUN, request=request, undo=undo, by="ann", reason="wrong order")
+    return world.apply(steering.cancel, call)
+
+
+def compensate(world: World, request: str = "r1") -> a.ActionAnswer:
+    call = c.Compensate(record=RUN, request=request, by="ann", reason="given up")
+    return world.apply(steering.compensate, call)
+
+
+def pause(world: World) -> a.ActionAnswer:
+    return world.apply(pausing.pause, c.Pause(record=RUN, by="ann", reason="bank is down"))
+
+
+def resume(world: World) -> a.ActionAnswer:
+    return world.apply(pausing.resume, c.Resume(record=RUN, by="bob"))
+
+
+def hold(world: World, step: str, generation: int = 0) -> a.HoldAnswer:
+    worker, _, id_ = step.partition(":")
+    call = c.Hold(record=RUN, step=step, worker=worker, event=event(id_), generation=generation)
+    return world.apply(pausing.hold, call)
+
+
+def skip(world: World, step: str, name: str = "order.skipped") -> a.ActionAnswer:
+    id_ = identity.skipped_id(RUN, step, name, b"{}")
+    call = c.Skip(record=RUN, step=step, event=event(id_, name), by="ann", reason="by hand")
+    return world.apply(skipping.skip, call)
+
+
+def last(world: World, kind: str) -> History:
+    return [line for line in world.live.history if line.kind == kind][-1]
+
+
+def test_a_cancelled_run_undoes_what_was_done_and_ends_as_cancelled() -> None:
+    world = started()
+    world.done(JOB, "order.done", compensation=UNDO)
+    answer = cancel(world)
+    assert isinstance(answer, a.Done)
+    assert [row.row for row in answer.rows] == [f"undo/{JOB}"]
+    asked = last(world, "cancel_requested")
+    assert (asked.by, asked.reason, asked.detail) == ("ann", "wrong order", (("undo", "true"),))
+    assert dict(last(world, "compensation_started").detail) == {"why": "wrong order"}
+    assert world.live.head.reason == "cancelled"
+    world.undo(JOB)
+    assert world.live.head.phase == "cancelled"
+    assert isinstance(cancel(world, "r2"), a.Done)
+    assert world.kinds().count("cancel_requested") == 1
+
+
+def test_a_run_that_is_cancelled_without_undo_waits_for_its_leases_and_lists_what_is_left() -> None:
+    world = started()
+    world.done(JOB, "order.done", compensation=UNDO)
+    token = world.granted("shop.pay:start", compensation=UNDO).token
+    cancel(world, undo=False)
+    assert world.live.head.phase == "compensating"
+    assert isinstance(world.commit("shop.pay:start", token, "order.paid"), a.Late)
+    assert world.live.head.phase == "cancelled"
+    assert dict(last(world, "cancelled").detail) == {"left": f"shop.pay:start {JOB}", "left_count": "2"}
+    assert [row.state for row in world.live.steps.values()] == ["committed", "committed"]
+
+
+def test_a_cancel_that_comes_too_late_is_a_line_once_for_each_request() -> None:
+    world = started()
+    world.emit(event("end", "order.confirmed"))
+    for request in ("r1", "r1", "r2"):
+        assert cancel(world, request) == a.Refused(reason="run_completed")
+    assert compensate(world, "r3") == a.Refused(reason="run_completed")
+    lines = [line for line in world.live.history if line.kind == "cancel_requested"]
+    assert [dict(line.detail)["asked"] for line in lines] == ["cancel", "cancel", "compensate"]
+    assert world.live.head.phase == "completed"
+
+
+def test_an_operator_gives_a_stalled_run_up() -> None:
+    world = started()
+    world.done(JOB, "order.done", compensation=UNDO)
+    world.kill("shop.pay:start")
+    assert isinstance(compensate(world), a.Done)
+    assert (world.live.head.reason, world.live.head.stalled) == ("operator", [])
+    assert cancel(world, "r2") == a.Refused(reason="run_compensating")
+    world.undo(JOB)
+    assert world.live.head.phase == "compensated"
+    assert isinstance(compensate(world, "r3"), a.Done)
+
+
+def test_a_paused_run_begins_nothing_and_holds_what_comes() -> None:
+    world = started()
+    token = world.granted(JOB).token
+    assert pause(world) == pause(world) == a.Done()
+    assert world.kinds().count("paused") == 1
+    assert agenda.status_of(world.live) == "paused"
+    assert world.begin("shop.pay:start") == a.Paused(since=NOW)
+    assert hold(world, "shop.pay:start") == hold(world, "shop.pay:start") == a.Held()
+    assert isinstance(world.commit(JOB, token, "order.done"), a.Committed)
+    hold(world, "shop.ship:start")
+    answer = resume(world)
+    assert isinstance(answer, a.Done)
+    released = [(row.kind, row.step) for row in answer.rows if row.row.startswith("held/")]
+    assert released == [("job", "shop.pay:start"), ("job", "shop.ship:start")]
+    assert (last(world, "resumed").by, world.live.held) == ("bob", {})
+    assert hold(world, "shop.pay:start") == a.NotPaused()
+    assert isinstance(world.begin("shop.pay:start"), a.Granted)
+
+
+def test_many_held_jobs_are_released_in_chunks() -> None:
+    world = started()
+    pause(world)
+    for number in range(150):
+        hold(world, f"shop.w{number}:start")
+    answer = resume(world)
+    assert isinstance(answer, a.Done)
+    assert len(world.live.held) == 50
+    assert agenda.due_at(world.live) == NOW + pausing.RELEASE_EVERY
+    world.mark(*[row.row for row in answer.rows])
+    world.pass_time(pausing.RELEASE_EVERY)
+    assert [row.step for row in world.review().rows] == [
+        f"shop.w{number}:start" for number in range(100, 150)
+    ]
+    assert (world.live.held, world.live.head.release_at) == ({}, 0)
+
+
+def test_a_mark_of_an_earlier_release_does_not_take_a_later_one_away() -> None:
+    world = started()
+    for _ in range(2):
+        pause(world)
+        hold(world, JOB)
+        resume(world)
+    world.mark("held/1")
+    assert "held/2" in world.live.outbox
+
+
+def test_cancel_ends_a_pause_and_a_deadline_does_not() -> None:
+    cancelled, late = started(), started(contract=replace(CONTRACT, deadline=1_000))
+    for world in (cancelled, late):
+        world.done(JOB, "order.done", compensation=UNDO)
+        pause(world)
+    cancel(cancelled)
+    assert (cancelled.live.head.paused_at, last(cancelled, "resumed").reason) == (0, "cancelled")
+    late.pass_time(1_000)
+    late.review()
+    assert late.live.head.phase == "compensating"
+    assert late.begin(JOB, kind="undo") == a.Paused(since=NOW)
+    assert "deadline_passed" in late.kinds()
+
+
+def test_a_skipped_step_is_closed_with_its_letter_and_undone_as_unknown() -> None:
+    world = started()
+    world.kill(JOB, compensation=UNDO)
+    world.done("shop.pay:start", "order.paid", compensation=UNDO)
+    assert isinstance(skip(world, JOB), a.Done)
+    assert (world.row(JOB).state, world.live.letters, world.live.head.stalled) == ("skipped", {}, [])
+    assert last(world, "step_skipped").by == "ann"
+    assert isinstance(skip(world, JOB), a.Done)
+    assert skip(world, JOB, "another") == a.Refused(reason="step_skipped")
+    assert isinstance(world.begin(JOB), a.Committed)
+    assert world.redrive(JOB, generation=1).outcome == "gone"
+    cancel(world)
+    assert world.live.undo == [JOB, "shop.pay:start"]
+    granted = world.granted(JOB, kind="undo")
+    assert (granted.unknown, granted.result) == (True, None)
+
+
+def test_a_step_that_runs_is_not_skipped_before_its_lease_is_over() -> None:
+    world = started()
+    token = world.granted(JOB).token
+    assert skip(world, JOB) == a.Refused(reason="step_running")
+    assert skip(world, "shop.other:start") == a.Refused(reason="unknown_step")
+    world.pass_time(LEASE + 1)
+    assert isinstance(skip(world, JOB), a.Done)
+    assert world.commit(JOB, token, "order.done") == a.Fenced()
+
+
+def test_a_deadline_moves_ahead_only() -> None:
+    world = started()
+
+    def move(at: int) -> a.ActionAnswer:
+        return world.apply(steering.move_deadline, c.MoveDeadline(record=RUN, at=at, by="ann"))
+
+    assert move(NOW) == a.Refused(reason="in_the_past")
+    assert move(NOW + 5) == move(NOW + 5) == a.Done()
+    assert world.kinds().count("deadline_moved") == 1
+    assert dict(last(world, "deadline_moved").detail) == {"at": str(NOW + 5), "before": ""}
+    cancel(world)
+    assert move(NOW + 9) == a.Refused(reason="run_cancelled")
+
+
+def spec(delivered: EventRow) -> c.JoinSpec:
+    own = event("joined", JOINED)
+    return c.JoinSpec(event=replace(own, causation=delivered.id), names=("flight", "hotel"))
+
+
+def test_a_join_fires_once_when_the_last_of_its_events_has_arrived() -> None:
+    world = started()
+    both = "trip.both:"
+    for name in ("hotel", "hotel", "flight", "flight"):
+        answer = world.begin(both + name, join=spec(event(name)))
+        assert isinstance(answer, a.Recorded)
+    assert [(row.kind, row.step) for row in answer.rows] == [("job", both + "joined")]
+    assert world.kinds().count("gathered") == 1
+    granted = world.granted(both + "joined", event=event("joined", JOINED), join=spec(event("joined")))
+    assert [each.name for each in granted.joined] == ["flight", "hotel"]
+
+
+def test_a_failing_run_never_fires_a_join() -> None:
+    world = started()
+    world.granted(JOB)
+    world.begin("trip.both:hotel", join=spec(event("hotel")))
+    assert world.begin("trip.both:joined", join=spec(event("joined"))) == a.Refused(reason="join_open")
+    cancel(world)
+    refused = world.begin("trip.both:flight", join=spec(event("flight")))
+    assert refused == a.Refused(reason="run_compensating")
+    assert world.live.joins == {}
+
+
+def test_undo_side_by_side_waits_only_for_what_a_step_caused() -> None:
+    world = started(contract=replace(CONTRACT, undo="parallel"))
+    caused = "shop.seat:shop.flight:start/flight"
+    world.done("shop.flight:start", "flight", compensation=UNDO)
+    world.done("shop.hotel:start", "hotel", compensation=UNDO)
+    world.done(caused, "seat", compensation=UNDO)
+    answer = cancel(world)
+    assert isinstance(answer, a.Done)
+    assert [row.step for row in answer.rows if row.kind == "undo"] == [caused, "shop.hotel:start"]
+    world.kill("shop.hotel:start", kind="undo")
+    world.undo(caused)
+    assert world.row("shop.flight:start").state == "undoing"
+    world.undo("shop.flight:start")
+    assert (world.live.head.phase, world.live.undo) == ("compensating", ["shop.hotel:start"])
+    world.redrive("shop.hotel:start", "undo")
+    token = world.granted("shop.hotel:start", kind="undo", generation=2).token
+    world.commit_undo("shop.hotel:start", token)
+    assert world.live.head.phase == "cancelled"

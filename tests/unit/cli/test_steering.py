@@ -17,7 +17,7 @@ from pavane.core.answers import Held
 from pavane.core.calls import Hold, Mark
 from pavane.core.record import Record
 from pavane.model.views import BulkReport, RunStatus
-from pavane.ports.broker import Message
+from pavane.ports.broker import ToDeadLetters, ToQueue
 from pavane.ports.store import Registration
 from tests.integration.cli_runner import APP, Pavane
 from tests.unit.client.stage import WORKER, Placed, Stage
@@ -48,6 +48,20 @@ class Desk:
         asyncio.run(die())
         [step] = self.record(run).steps
         return step
+
+    def queued(self, queue: str) -> list[bytes]:
+        """The bodies in a queue; they stay there."""
+
+        async def look() -> list[bytes]:
+            broker = self.stage.broker
+            await broker.open()
+            messages = await self.stage.empty(queue)
+            for message in messages:
+                kind = ToDeadLetters if queue == self.stage.dlq else ToQueue
+                await broker.publish(message, kind(queue))
+            return [message.body for message in messages]
+
+        return asyncio.run(look())
 
     def record(self, run: str) -> Record:
         return asyncio.run(self.stage.record(run))
@@ -170,15 +184,10 @@ def test_what_is_released_is_published_and_marked_before_the_program_ends(
         await desk.stage.broker.open()
         await desk.stage.empty(desk.stage.queue)
 
-    async def queued() -> list[Message]:
-        await desk.stage.broker.open()
-        return await desk.stage.empty(desk.stage.queue)
-
     asyncio.run(come())
     desk.pavane.json("runs", "resume", run, "--yes")
     assert desk.record(run).outbox == {}
-    [message] = asyncio.run(queued())
-    assert message.body == b'{"order":"1"}'
+    assert desk.queued(desk.stage.queue) == [b'{"order":"1"}']
 
 
 @pytest.mark.parametrize(
@@ -222,6 +231,17 @@ def test_a_dead_step_is_skipped(desk: Desk, how: str, tmp_path: Path) -> None:
     assert (line.by, line.reason) == ("night shift", "counted by hand")
     assert desk.pavane.json("dlq", "ls")["items"] == []
     assert desk.pavane(*words, input=RESERVED).out == "running orders:1\n"
+
+
+def test_the_message_of_a_skipped_steps_letter_goes_with_the_next_round(desk: Desk) -> None:
+    [run] = desk.start("1")
+    step = desk.die(run)
+    desk.pavane.json("runs", "skip", run, step, "--event", "cli.reserved", "--payload", RESERVED, "--yes")
+    assert len(desk.queued(desk.stage.dlq)) == 1
+    report = desk.pavane.json("dlq", "redrive", "--all", "--yes")
+    assert (report["matched"], report["done"], report["skipped"]) == (0, 0, [])
+    assert desk.queued(desk.stage.dlq) == []
+    assert desk.queued(desk.stage.queue) == [b'{"order":"1"}']  # of the start, no second one
 
 
 def test_a_step_that_cannot_be_skipped_is_code_5(desk: Desk) -> None:

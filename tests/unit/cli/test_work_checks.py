@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pavane.cli.work_checks import stalled_check
+from pavane.cli.work_checks import TRIED, outbox_check, stalled_check
 from pavane.core.answers import Dead
 from pavane.core.calls import Reject, Verdict
 from pavane.core.record import Letter
@@ -60,3 +60,22 @@ async def test_dead_letters_warn_from_the_workers_own_number_on(alert_at: int, s
     found = await stalled_check(stage.client, stage.store)
     assert found.status == status, found
     assert ("(2)" in found.summary) == (status == "warning")
+
+
+async def test_a_paused_run_whose_events_cannot_be_published_is_an_error_too() -> None:
+    stage = await Stage.build()
+    stage.broker.down = True
+    run = await stage.start("a")
+    await stage.client.run(run).pause("the warehouse moves")
+    assert (await outbox_check(stage.store)).status == "ok"
+    for _ in range(TRIED):
+        stage.clock.time += 60_000
+        assert (await stage.store.tick(0)).rows
+    found = await outbox_check(stage.store)
+    assert (found.status, f"first: {run}" in found.summary) == ("error", True)
+
+
+async def test_a_letter_that_was_answered_needs_nobody() -> None:
+    stage = await Stage.build()
+    await stage.die(await stage.start("a"), policy="compensate")
+    assert (await stalled_check(stage.client, stage.store)).status == "ok"

@@ -65,7 +65,7 @@ class JoinSpec:
 
     Attributes:
         event: the join's own event, made from this delivery: its id is `identity.joined_id`, its name
-            `record.JOINED`, its payload empty. The delivery that completes the join has its own kept.
+            `kept.JOINED`, its payload empty. The delivery that completes the join has its own kept.
         names: of the events to join, in the order of the handler's arguments.
     """
 

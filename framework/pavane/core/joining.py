@@ -11,8 +11,9 @@ from dataclasses import replace
 from pavane.core.answers import Publication
 from pavane.core.calls import Begin, JoinSpec
 from pavane.core.identity import step_id
+from pavane.core.kept import Join
 from pavane.core.outbox import publications, put_job
-from pavane.core.record import EventRow, Join, Record, StepRow
+from pavane.core.record import EventRow, Record, StepRow
 
 
 def is_arrival(call: Begin) -> bool:

@@ -22,10 +22,11 @@ from pavane.core.answers import (
 from pavane.core.calls import Discard, Mark, Redrive, Reject, Verdict
 from pavane.core.compensation import fail_run, start_chain_when_clear
 from pavane.core.ending import finish, stall, unstall
+from pavane.core.kept import JOINED
 from pavane.core.leasing import lose_lease
 from pavane.core.outbox import LONGEST_RETURN, pending_of, publications, put_event, put_off, report
 from pavane.core.pausing import end_pause, release_held
-from pavane.core.record import JOINED, Head, JobKind, Letter, Record, StepRow, Work
+from pavane.core.record import Head, JobKind, Letter, Record, StepRow, Work
 
 FRAMEWORK = "pavane."
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from pavane.core.answers import ActionAnswer, Done, Held, HoldAnswer, NotPaused, Refused, UnknownRun
 from pavane.core.calls import Hold, Pause, Resume
+from pavane.core.kept import HeldJob
 from pavane.core.outbox import pending_of, publications, put_job, put_undo
-from pavane.core.record import HeldJob, Record
+from pavane.core.record import Record
 
 RELEASED_AT_ONCE = 100
 """Held jobs that one call puts into the outbox: a run may hold very many."""

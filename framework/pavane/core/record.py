@@ -13,14 +13,15 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from pavane.core.kept import JOINED as JOINED
+from pavane.core.kept import HeldJob as HeldJob
+from pavane.core.kept import Join as Join
+
 Phase = Literal["running", "compensating", "completed", "failed", "compensated", "cancelled"]
 StepState = Literal[
     "running", "retrying", "committed", "dead", "skipped", "refused", "undoing", "undone", "undo_stuck"
 ]
 JobKind = Literal["step", "undo"]
-
-JOINED = "pavane.joined"
-"""Name of the event with which a join's job is delivered; its handler gets the events that were joined."""
 
 ATTEMPTS_KEPT = 100
 """Attempts that a row remembers; a step snoozed ten thousand times shows its last hundred."""
@@ -203,41 +204,6 @@ class Timer:
     at: int
     event: EventRow
     set_by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldJob:
-    """A delivery that came while the run was paused. `id` is its job and generation, `order` its place in the row.
-
-    An undo's has no `event`: its arguments come from the record.
-    """
-
-    id: str
-    order: int
-    kind: JobKind
-    worker: str
-    step: str
-    event: str
-    generation: int
-    since: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Join:
-    """What has arrived for a worker with `on_all`; it runs once in a run, when one of each event is there.
-
-    Attributes:
-        event: id of the join's own event, with which its job is delivered; known to `events` once it `fired`.
-        names: of the events to join, in the order of the handler's arguments.
-        arrived: the first event of each name, as (name, id).
-    """
-
-    worker: str
-    event: str
-    names: tuple[str, ...]
-    arrived: tuple[tuple[str, str], ...] = ()
-    fired: bool = False
-    since: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

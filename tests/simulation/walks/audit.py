@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pavane.core import agenda
-from pavane.core.record import JOINED, Record
+from pavane.core.kept import JOINED
+from pavane.core.record import Record
 from tests.simulation.walks.book import Book, hold_to
 
 OVER = ("completed", "failed", "compensated", "cancelled")

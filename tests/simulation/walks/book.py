@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pavane.core.calls import Commit, Skip, TimerSet, Verdict
-from pavane.core.record import JOINED, Contract, EventRow, JobKind, UndoSpec
+from pavane.core.kept import JOINED
+from pavane.core.record import Contract, EventRow, JobKind, UndoSpec
 from tests.simulation.walks.floor import WORKERS, Message, Terms
 
 

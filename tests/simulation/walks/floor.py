@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pavane.core.calls import JoinSpec, Policy, Verdict
-from pavane.core.record import JOINED, Contract, EventRow, JobKind, Letter, UndoSpec
+from pavane.core.kept import JOINED
+from pavane.core.record import Contract, EventRow, JobKind, Letter, UndoSpec
 
 RUN = "walk:1"
 START = 1_000_000

@@ -6,7 +6,8 @@ from pavane.core import agenda
 from tests.simulation.walks.audit import OVER
 from tests.simulation.walks.book import hold_to
 from tests.simulation.walks.floor import LEASE, TAKERS
-from tests.simulation.walks.moves import commit, redrive
+from tests.simulation.walks.moves import commit
+from tests.simulation.walks.people import redrive
 from tests.simulation.walks.walk import Walk
 
 PATIENCE = 400

@@ -10,7 +10,8 @@ from typing import TypeVar
 from pavane.core import agenda, begin, letters, pausing, run, step
 from pavane.core import answers as a
 from pavane.core import calls as c
-from pavane.core.record import JOINED, JobKind, Record
+from pavane.core.kept import JOINED
+from pavane.core.record import JobKind, Record
 from tests.simulation.walks.audit import audit, held_id
 from tests.simulation.walks.book import Book, hold_to
 from tests.simulation.walks.floor import (

@@ -6,7 +6,7 @@ import pytest
 
 from tests.saga.scene import SetUp, in_memory, on_servers
 
-PLACES = ["memory"]
+PLACES = ["memory", "servers"]
 
 
 @pytest.fixture(params=PLACES)

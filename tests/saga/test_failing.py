@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from pavane import RunHandle
 from pavane.core.answers import BeginAnswer, Committed, Refused
 from pavane.core.calls import Begin
-from tests.saga.line import Begun, OneDone, breaks, line, lines
+from tests.saga.line import Begun, Line, OneDone, breaks, line, lines
 from tests.saga.scene import Scene, SetUp
 
 
@@ -24,6 +25,18 @@ def answers_of_begin(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> list[tupl
 
     monkeypatch.setattr(scene.store, "begin", noted)
     return answers
+
+
+async def fails_while_side_runs(scene: Scene, built: Line) -> RunHandle[Any]:
+    """A run that `two` has failed while the handler of `side`, which is held, runs."""
+    for name in ("two", "side"):
+        scene.faults.hold(f"a.{name}")
+    scene.faults.replace("a.two", breaks(built, "two"))
+    run = await scene.client.start(lines, Begun(key="k"))
+    await scene.until_row(run, "a.side", "running")
+    scene.faults.release("a.two")
+    await scene.until_status(run, "compensating")
+    return run
 
 
 async def test_the_step_that_committed_the_failing_event_is_not_undone(set_up: SetUp) -> None:
@@ -58,11 +71,7 @@ async def test_an_event_still_queued_when_its_run_fails_is_refused(set_up: SetUp
 async def test_a_running_step_is_told_commits_late_and_is_undone(set_up: SetUp) -> None:
     built = line()
     async with set_up(built.app) as scene:
-        scene.faults.hold("a.side")
-        scene.faults.replace("a.two", breaks(built, "two"))
-        run = await scene.client.start(lines, Begun(key="k"))
-        await scene.until_row(run, "a.side", "running")
-        await scene.until_status(run, "compensating")
+        run = await fails_while_side_runs(scene, built)
         await scene.until_told(run, "a.side")
         await scene.until_told(run, "a.side")
         assert built.undone("k") == [], "the chain waits until no lease lives"
@@ -154,11 +163,7 @@ async def test_a_step_redelivered_after_its_run_was_compensated_is_not_run(
 ) -> None:
     built = line()
     async with set_up(built.app) as scene:
-        scene.faults.hold("a.side")
-        scene.faults.replace("a.two", breaks(built, "two"))
-        run = await scene.client.start(lines, Begun(key="k"))
-        await scene.until_row(run, "a.side", "running")
-        await scene.until_status(run, "compensating")
+        run = await fails_while_side_runs(scene, built)
         scene.faults.fail("a.side", OSError("away"))
         scene.faults.release("a.side")
         await scene.until_status(run, "compensated")

@@ -61,9 +61,11 @@ async def test_undos_of_a_paused_run_are_held(set_up: SetUp) -> None:
     built = line()
     async with set_up(built.app) as scene:
         scene.faults.replace("a.three", breaks(built, "three"))
+        scene.faults.hold("a.three")
         scene.faults.hold("a.side")
         run = await scene.client.start(lines, Begun(key="k"))
         await scene.until_row(run, "a.side", "running")
+        scene.faults.release("a.three")
         await scene.until_status(run, "compensating")
         await run.pause("wait a moment")
         scene.faults.release("a.side")

@@ -32,9 +32,11 @@ async def stuck(scene: Scene, built: Any) -> RunHandle[Any]:
     """A run whose undo of `two` has failed for good."""
     scene.faults.hold("a.side")
     scene.faults.fail("a.two", OSError("away"), times=2, undo=True)
+    scene.faults.hold("a.four")
     scene.faults.replace("a.four", breaks(built, "four"))
     run = await scene.client.start(lines, Begun(key="k"))
     await scene.until_row(run, "a.side", "running")
+    scene.faults.release("a.four")
     scene.faults.release("a.side")
     await scene.until_row(run, "a.two", "undo_stuck")
     return run

@@ -24,5 +24,5 @@ check: setup ## check format, lint, types and layers
 bench: setup ## measure a five-step chain beside a plain aio-pika chain (JSON=1)
 	@$(PYTHON) -m benchmarks
 
-kill-test: setup ## push 830 orders through five processes that are killed all the time (SEED, SERVERS=1 kills RabbitMQ and Redis too, JSON=1)
+kill-test: setup ## push 830 orders through five processes that are killed all the time (SEED, DECLINE, REFUSE, SERVERS=1 kills RabbitMQ and Redis too, JSON=1)
 	@$(PYTHON) -m tests.chaos.kill_test

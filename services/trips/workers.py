@@ -57,11 +57,7 @@ async def book_car(ctx: Context[Desk], trip: TripRequested) -> CarBooked | CarUn
     return CarBooked(trip_id=trip.trip_id, code=car.code, price=car.price)
 
 
-@(
-    trips.queue_worker("confirm_trip", "All three are booked: so is the trip").on_all(
-        FlightBooked, HotelBooked, CarBooked
-    )
-)
+@trips.queue_worker("confirm_trip", "All are booked").on_all(FlightBooked, HotelBooked, CarBooked)
 async def confirm_trip(
     ctx: Context[Desk], flight: FlightBooked, hotel: HotelBooked, car: CarBooked
 ) -> TripConfirmed:

@@ -92,8 +92,8 @@ class Line:
         return found
 
 
-def line() -> Line:
-    """A line of one test."""
+def line(*, timeout: float = 60.0) -> Line:
+    """A line of one test; `timeout` of each attempt."""
     built = Line()
     steps = Service("a")
 
@@ -128,6 +128,7 @@ def line() -> Line:
             .on(takes)
             .emits(*gives)
             .lease(LEASE)
+            .timeout(timeout)
             .retry(max_attempts=3, initial_delay=0.25, jitter_mode="none")
         )
         if name == "side":

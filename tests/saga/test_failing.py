@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pavane import RunHandle
+from pavane import NotNow, Reject, Retry, RunHandle
 from pavane.core.answers import BeginAnswer, Committed, Refused
 from pavane.core.calls import Begin
 from tests.saga.line import Begun, Line, OneDone, breaks, line, lines
@@ -42,8 +42,11 @@ async def fails_while_side_runs(scene: Scene, built: Line) -> RunHandle[Any]:
 async def test_the_step_that_committed_the_failing_event_is_not_undone(set_up: SetUp) -> None:
     built = line()
     async with set_up(built.app) as scene:
+        scene.faults.hold("a.three")
         scene.faults.replace("a.three", breaks(built, "three"))
         run = await scene.client.start(lines, Begun(key="k"))
+        await scene.until_row(run, "a.side", "committed")
+        scene.faults.release("a.three")
         await scene.until_status(run, "compensated")
         assert sorted(built.undone("k")) == ["one", "side", "two"]
         assert built.undone("k")[-1] == "one"
@@ -206,21 +209,43 @@ async def test_the_counters_of_a_step_and_its_undo_never_mix(set_up: SetUp) -> N
         assert built.note("one", "k").idempotency_key != built.note("undo one", "k").idempotency_key
 
 
-async def test_a_lease_given_back_in_a_failing_run_is_not_waited_for(set_up: SetUp) -> None:
-    """A handler that fails after its run: no retry, no letter, its outcome is unknown."""
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (OSError("away"), "failed"),
+        (Reject("never"), "rejected"),
+        (Retry("again", after=60), "failed"),
+        (NotNow("busy", after=60), "released"),
+    ],
+)
+async def test_a_step_that_fails_in_a_failing_run_is_not_tried_again(
+    set_up: SetUp, error: Exception, outcome: str
+) -> None:
+    """No retry, no letter: its outcome is unknown."""
     built = line()
     async with set_up(built.app) as scene:
-        scene.faults.hold("a.side")
-        scene.faults.hold("a.four")
-        scene.faults.fail("a.side", OSError("away"), times=1)
-        run = await scene.client.start(lines, Begun(key="k"))
-        await scene.until_row(run, "a.side", "running")
-        await scene.until_row(run, "a.four", "running")
-        await run.cancel("enough")
+        run = await fails_while_side_runs(scene, built)
+        scene.faults.fail("a.side", error)
         scene.faults.release("a.side")
-        scene.faults.release("a.four")
-        await scene.until_status(run, "cancelled")
+        await scene.until_status(run, "compensated")
         row = await scene.known(run, "a.side")
-        assert [one.outcome for one in row.work.attempts] == ["failed"]
+        assert [one.outcome for one in row.work.attempts] == [outcome]
+        assert "side" not in built.done("k")
         assert built.note("undo side", "k").outcome == "unknown"
         assert (await scene.record(run)).letters == {}
+
+
+async def test_a_handler_that_takes_too_long_in_a_failing_run_is_not_waited_for(set_up: SetUp) -> None:
+    built = line(timeout=2.0)
+    async with set_up(built.app) as scene:
+        run = await fails_while_side_runs(scene, built)
+
+        async def timed_out() -> bool:
+            attempts = (await scene.known(run, "a.side")).work.attempts
+            return [one.outcome for one in attempts] == ["timed_out"]
+
+        await scene.until("the handler of side has timed out", timed_out)
+        scene.faults.release("a.side")
+        await scene.until_status(run, "compensated")
+        assert built.note("undo side", "k").outcome == "unknown"
+        assert built.undone("k") == ["side", "one"]

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from pavane import App, Context, Event, Service, Workflow
+from pavane.core.pausing import RELEASED_AT_ONCE
 from tests.saga.line import Begun, breaks, line, lines
 from tests.saga.scene import SetUp
 
@@ -100,6 +101,9 @@ async def test_a_cancel_ends_the_pause_and_what_was_held_is_refused(set_up: SetU
         assert "resumed" in await scene.history(run)
 
 
+MANY = RELEASED_AT_ONCE * 2 + 30
+
+
 class Listed(Event, name="pausing.listed"):
     key: str
 
@@ -144,6 +148,31 @@ async def test_what_was_held_is_resumed_in_the_order_it_came(set_up: SetUp) -> N
         await run.resume()
         await scene.until_status(run, "completed")
         assert [Item.model_validate_json(payloads[event].payload).number for event in came] == numbers
+
+
+async def test_more_than_are_released_at_once_come_in_order_too(set_up: SetUp) -> None:
+    numbers: list[int] = []
+    service = Service("list")
+
+    @service.queue_worker("count").prefetch(1).emits(Closed)
+    async def count(ctx: Context, event: Item) -> Closed | None:
+        numbers.append(event.number)
+        return Closed() if len(numbers) == MANY else None
+
+    @service.queue_worker("read")
+    async def read(ctx: Context, event: Listed) -> None: ...
+
+    async with set_up(App(services=[service], workflows=[listings])) as scene:
+        run = await scene.client.start(listings, Listed(key="k"))
+        await scene.until_row(run, "list.read", "committed")
+        await run.pause("later")
+        for number in range(MANY):
+            await scene.client.emit(Item(number=number), run=run)
+        await scene.until_held(run, MANY)
+        await run.resume()
+        await scene.until_status(run, "completed")
+        assert numbers == list(range(MANY))
+        assert (await scene.record(run)).held == {}
 
 
 @pytest.mark.parametrize("point", ["receive", "begin"])

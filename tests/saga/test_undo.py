@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pavane import ActionRefused, RunHandle
+from pavane.testing import CrashPoint
 from tests.saga.line import Begun, breaks, line, lines
 from tests.saga.scene import Scene, SetUp
 from tests.saga.trips import Asked, AskedInParallel, parallel_trips, travel, trips
@@ -140,3 +141,22 @@ async def test_the_undo_of_a_join_gets_what_was_joined(set_up: SetUp) -> None:
         scene.faults.release("b.confirm")
         await scene.until_status(run, "cancelled")
         assert built.joins[-1] == ("undo complete", ("flight of k", "hotel of k"), "committed")
+
+
+@pytest.mark.parametrize("point", ["receive", "begin", "handler", "commit", "publish"])
+async def test_an_undo_survives_its_process(set_up: SetUp, point: CrashPoint) -> None:
+    built = line()
+    async with set_up(built.app) as scene:
+        scene.faults.hold("a.side")
+        scene.faults.crash("a.two", after=point, undo=True)
+        scene.faults.replace("a.three", breaks(built, "three"))
+        run = await scene.client.start(lines, Begun(key="k"))
+        await scene.until_row(run, "a.side", "running")
+        scene.faults.release("a.side")
+        await scene.until_status(run, "compensated")
+        undo = (await scene.known(run, "a.two")).undo
+        assert undo is not None
+        assert [one.outcome for one in undo.attempts].count("committed") == 1
+        assert built.undone("k").count("two") == (2 if point == "handler" else 1)
+        assert built.undone("k").count("one") == 1
+        assert built.undone("k").index("two") < built.undone("k").index("one")

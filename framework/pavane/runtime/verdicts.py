@@ -90,9 +90,12 @@ def verdict(
 def answer_event(
     crew: Crew, subject: Subject, failure: StepFailure, joined: tuple[EventRow, ...]
 ) -> EventRow | None:
-    """The event of an `on_exhausted` function; `None` if it raises or returns what is not declared."""
+    """The event of an `on_exhausted` function; `None` if it raises or returns what is not declared.
+
+    An arrival at a join that the broker has given up lacks the other events, so nothing can be asked.
+    """
     function = subject.worker.on_exhausted.function
-    if function is None:
+    if function is None or (subject.worker.joins and not joined):
         return None
     try:
         event = function(*event_arguments(subject, joined), failure)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from pavane import App, Context, Event, Service, Workflow
+from pavane.core.answers import HoldAnswer, NotPaused
+from pavane.core.calls import Hold
 from pavane.core.pausing import RELEASED_AT_ONCE
+from pavane.testing import CrashPoint
 from tests.saga.line import Begun, breaks, line, lines
 from tests.saga.scene import SetUp
 
@@ -176,14 +180,16 @@ async def test_more_than_are_released_at_once_come_in_order_too(set_up: SetUp) -
 
 
 @pytest.mark.parametrize("point", ["receive", "begin"])
-async def test_a_process_that_dies_while_it_holds_a_job_loses_nothing(set_up: SetUp, point: str) -> None:
+async def test_a_process_that_dies_while_it_holds_a_job_loses_nothing(
+    set_up: SetUp, point: CrashPoint
+) -> None:
     built = line()
     async with set_up(built.app) as scene:
         scene.faults.hold("a.one")
         run = await scene.client.start(lines, Begun(key="k"))
         await scene.until_row(run, "a.one", "running")
         await run.pause("the shop is closed")
-        scene.faults.crash("a.two", after=point)  # type: ignore[arg-type]
+        scene.faults.crash("a.two", after=point)
         scene.faults.release("a.one")
         await scene.until_held(run, 2)
         await run.resume()
@@ -210,3 +216,29 @@ async def test_pausing_and_resuming_while_it_runs_loses_nothing(set_up: SetUp) -
             await scene.until_status(run, "completed")
             done = [what for what in built.done(f"k{number}") if what in ("one", "two", "three", "four")]
             assert done == ["one", "two", "three", "four"]
+
+
+async def test_a_job_whose_pause_ended_before_it_was_held_is_begun_again(
+    set_up: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the answer that the run is paused and the call that holds the delivery, somebody resumes it."""
+    built = line()
+    async with set_up(built.app) as scene:
+        scene.faults.hold("a.one")
+        run = await scene.client.start(lines, Begun(key="k"))
+        await scene.until_row(run, "a.one", "running")
+        await run.pause("for a moment")
+        hold: Any = scene.store.hold
+        answers: list[HoldAnswer] = []
+
+        async def too_late(call: Hold) -> HoldAnswer:
+            await run.resume()
+            answers.append(await hold(call))
+            return answers[-1]
+
+        monkeypatch.setattr(scene.store, "hold", too_late)
+        scene.faults.release("a.one")
+        await scene.until_status(run, "completed")
+        assert answers
+        assert set(answers) == {NotPaused()}
+        assert (await scene.known(run, "a.two")).work.grants == 1

@@ -92,6 +92,15 @@ async def test_waiting_for_an_open_join_names_it() -> None:
         harness.assert_emitted(Hotel, count=1)
 
 
+async def test_a_join_completes_without_time_passing() -> None:
+    async with Harness(travel()) as harness:
+        run = await harness.start(trips, Asked())
+        assert await run.result() == Booked()
+        assert harness.now == datetime(2026, 1, 1, tzinfo=UTC), (
+            "whoever brings the last one publishes its job"
+        )
+
+
 async def test_a_join_that_gets_everything_twice_runs_once() -> None:
     async with Harness(travel()) as harness:
         harness.duplicate(Flight)

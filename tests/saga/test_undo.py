@@ -160,3 +160,21 @@ async def test_an_undo_survives_its_process(set_up: SetUp, point: CrashPoint) ->
         assert built.undone("k").count("two") == (2 if point == "handler" else 1)
         assert built.undone("k").count("one") == 1
         assert built.undone("k").index("two") < built.undone("k").index("one")
+
+
+@pytest.mark.parametrize("point", ["fail", "retry_published", "dead_published"])
+async def test_a_failed_undo_survives_its_process(set_up: SetUp, point: CrashPoint) -> None:
+    built = line()
+    async with set_up(built.app) as scene:
+        scene.faults.crash("a.two", after=point, undo=True)
+        run = await stuck(scene, built)
+        [letter] = await scene.client.dead_letters.list(run=run.run).all()
+        assert [one.outcome for one in letter.attempts] == ["failed", "failed"]
+
+        async def redriven() -> bool:
+            return (await scene.client.dead_letters.redrive(letter.id)).done == 1
+
+        await scene.until("its letter is in the queue", redriven)
+        await scene.until_status(run, "compensated")
+        assert built.undone("k").count("two") == built.undone("k").count("one") == 1
+        assert await scene.client.dead_letters.list().count() == 0

@@ -27,18 +27,20 @@ from pavane.core.calls import (
     Start,
 )
 from pavane.core.identity import emitted_id, step_id
-from pavane.core.record import JobKind, Record, Work
-from tests.conformance.random_material import FRAMEWORK, HOUR, LOOSE, NAMES, RUNS, TEXTS, UNDO, RandomMaterial
+from pavane.core.kept import JOINED
+from pavane.core.record import EventRow, JobKind, Record, Work
+from tests.conformance.random_material import FRAMEWORK, HOUR, LOOSE, NAMES, RUNS, TEXTS, UNDO
+from tests.conformance.random_steering import JOINING, RandomSteering
 
 Call = Any
 
 
-class RandomCaller(RandomMaterial):
+class RandomCaller(RandomSteering):
     """Makes calls."""
 
     def __init__(self, random: Random, records: Callable[[], dict[str, Record]]) -> None:
         super().__init__(random, records)
-        self._makers: tuple[tuple[int, Callable[[], Call | None]], ...] = (
+        self._makers: tuple[tuple[float, Callable[[], Call | None]], ...] = (
             (4, self.start),
             (2, self.emit),
             (30, self.begin),
@@ -52,6 +54,14 @@ class RandomCaller(RandomMaterial):
             (12, self.mark),
             (6, self.redrive),
             (4, self.discard),
+            (0.5 if self._calm else 1, self.cancel),
+            (0.5, self.compensate),
+            (8, self.fail_joined),
+            (3, self.pause),
+            (8, self.hold),
+            (5, self.resume),
+            (8, self.skip),
+            (2, self.move_deadline),
         )
 
     def next(self) -> Call:
@@ -92,6 +102,7 @@ class RandomCaller(RandomMaterial):
         if known and begun and self.chance(0.9 if self._crashing else 0.45):  # a job that was begun before
             again = begun[0] if self._crashing and self.chance(0.5) else random.choice(begun)
             worker, event = again.worker, known.events.get(again.event, event)
+        worker, event = self.of_a_join(record, known, worker, event)
         step = step_id(worker, event.id)
         row = known.steps.get(step) if known else None
         starts = event.name == "go"
@@ -102,21 +113,36 @@ class RandomCaller(RandomMaterial):
             worker=worker,
             event=event,
             cause=cause,
-            framework=event.name.startswith("pavane.") or self.chance(0.02),
+            framework=(event.name.startswith("pavane.") and event.name != JOINED) or self.chance(0.02),
             contract=self.contract if starts else None,
             run_id=record[5:] if starts else "",
             digest="d1" if starts else "",
             compensation=UNDO[worker],
+            join=self.join_of(record, event) if worker == JOINING else None,
             step_timeout=random.choice((0, 0, 30_000)),
             **self.asked(record, step, worker, "step", row.work if row else None),
         )
+
+    def of_a_join(
+        self, record: str, known: Record | None, worker: str, event: EventRow
+    ) -> tuple[str, EventRow]:
+        """Now and then the job of a join, mostly once there is one and nobody has it, or an arrival."""
+        join = known.joins.get(JOINING) if known else None
+        if known and join and join.fired:
+            row = known.steps.get(step_id(JOINING, join.event))
+            if self.chance(0.05 if row and (row.committed or row.work.token) else 0.6):
+                return JOINING, known.events[join.event]
+        if record in RUNS and self.chance(0.01):
+            return JOINING, self.joined(record)
+        return (JOINING if self.chance(0.3 if join and not join.fired else 0.15) else worker), event
 
     def begin_undo(self) -> Call | None:
         found = [(known, row) for known, row in self.rows() if row.undo is not None]
         found = found if found or self.chance(0.9) else self.rows()
         if not found:
             return None
-        known, row = self.random.choice(found)
+        joined = [item for item in found if item[1].worker == JOINING]
+        known, row = self.random.choice(joined if joined and self.chance(0.5) else found)
         return Begin(
             record=known.head.key,
             step=row.step,
@@ -287,7 +313,7 @@ class RandomCaller(RandomMaterial):
             letter=letter,
             step=row.step,
             kind=kind,
-            generation=work.generation,
+            generation=max(0, work.generation - self.random.choice((0, 0, 0, 1))),
             then=self.random.choice(("", "compensate", "leave")),
             by="operator-1",
             reason=self.random.choice(TEXTS),

@@ -20,6 +20,7 @@ UNDO = {
     "b.w1": UndoSpec(uncertain=False),
     "c.w2": UndoSpec(admits=("mid",)),
     "d.w3": None,
+    "j.all": UndoSpec(),
 }
 TEXTS = ("boom", 'a "quoted"\nline\t\\ \x01\x7f', "schön 🎻 </p>", "")
 
@@ -41,19 +42,22 @@ class RandomMaterial:
             retention=random.choice((60_000, 30 * 24 * HOUR)),
             idle_after=random.choice((5_000, HOUR)),
             max_history=random.choice((5, 2_000)),
+            undo=random.choice(("sequential", "parallel")),
         )
 
     def chance(self, share: float) -> bool:
         return self.random.random() < share
 
-    def event(self, id_: str, name: str = "") -> EventRow:
+    def event(self, id_: str, name: str = "", payload: bytes | None = None) -> EventRow:
         random = self.random
         return EventRow(
             id=id_,
             name=name or random.choice(NAMES),
             version=random.randint(1, 3),
             time=random.randint(0, 2_000_000_000_000),
-            payload=random.choice((b"", b"{}", b'{"a":"\xff\n"}', b"[]\n[]\x00")),
+            payload=random.choice((b"", b"{}", b'{"a":"\xff\n"}', b"[]\n[]\x00"))
+            if payload is None
+            else payload,
             producer="a.w0",
             causation=random.choice(("", "cause")),
             hops=random.randint(0, 3),

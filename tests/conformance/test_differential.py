@@ -1,11 +1,13 @@
 """The scripts against the functions they follow: the same calls, every answer and the whole record compared.
 
-The test moves the clock: the scripts' clock fragment, and only that, is replaced by one that reads a key.
+The test moves the clock: the scripts' clock fragment is replaced by one that reads a key. Beside it only the number
+of jobs that are released at once is another, on both sides.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -17,8 +19,8 @@ import redis
 
 from pavane.adapters.memory.store import MemoryStore
 from pavane.adapters.redis import RedisStore
-from pavane.adapters.redis.scripting import load_library
-from pavane.core import agenda, answers
+from pavane.adapters.redis.scripting import FOLDER, load_library
+from pavane.core import agenda, answers, pausing
 from pavane.core.record import Record
 from tests.conformance.random_calls import RandomCaller
 from tests.conformance.random_material import FRAMEWORK
@@ -28,9 +30,14 @@ SEQUENCES = 220
 MOST_SEQUENCES = 3 * SEQUENCES
 """As many more are run if some kind of answer has not been seen by then."""
 CALLS = 60
+AT_ONCE = 2
+"""Held jobs that are released at once: a hundred would never come together here."""
 STEPS_OF_TIME = (0, 0, 0, 0, 1, 1, 50, 600, 3_000, 3_001, 25_000)
 
-STATUSES = ("running", "waiting", "stalled", "compensating", "completed", "failed", "compensated")
+STATUSES = (
+    *("running", "waiting", "paused", "stalled", "compensating"),
+    *("completed", "failed", "compensated", "cancelled"),
+)
 INDEXES = ("due", "runs", "letters", *(f"status:{status}" for status in STATUSES))
 
 MOVED_CLOCK = """
@@ -47,14 +54,29 @@ begin Exhausted crash_loop | begin Exhausted deadline | begin Refused second_sta
 begin Refused discarded | begin Refused run_compensating | begin Refused run_failed | begin Refused run_compensated
 commit Committed | commit Committed completed | commit Committed compensating | commit Committed failed
 commit Late | commit Fenced | commit_undo Committed | commit_undo Committed compensated | commit_undo Fenced
-discard Discarded done | discard Discarded gone | discard Discarded refused | emit Emitted | emit Refused run_completed
+begin Refused run_cancelled | begin Paused | begin Recorded | begin Recorded fired | begin Granted joined
+begin Granted undo joined | begin Granted undo unknown | begin Refused join_open | begin Refused not_in_run
+cancel Done | cancel UnknownRun | cancel Refused run_compensating | cancel Refused run_completed
+cancel Refused run_cancelled | commit_undo Committed cancelled
+compensate Done | compensate UnknownRun | compensate Refused run_compensating | compensate Refused run_completed
+pause Done | pause UnknownRun | pause Refused run_completed | hold Held | hold NotPaused | hold UnknownRun
+resume Done | resume Done rows | resume UnknownRun | resume Refused run_completed
+skip Done | skip Done rows | skip UnknownRun | skip Refused unknown_step | skip Refused answered
+skip Refused step_running | skip Refused step_committed | skip Refused step_skipped | skip Refused run_compensating
+move_deadline Done | move_deadline UnknownRun | move_deadline Refused in_the_past
+move_deadline Refused run_compensating | move_deadline Refused run_completed
+discard Discarded done | discard Discarded gone | discard Discarded refused run_is_live
+discard Discarded refused redriven | discard Discarded refused run_compensating
+emit Emitted | emit Refused run_completed
 emit Refused run_compensating | emit UnknownRun
 fail Retrying | fail Dead | fail Recorded | fail Exhausted rejected | fail Exhausted attempts
 fail Exhausted deadline | fail Fenced
-mark Marked | redrive Redriven publish | redrive Redriven again | redrive Redriven gone | redrive Redriven refused
+mark Marked | redrive Redriven publish | redrive Redriven again | redrive Redriven gone | redrive Redriven refused answered
 reject Dead | reject Committed | reject PutBack | reject UnknownRun | reject Stale retry
 release Released | release Recorded | release Fenced | renew Renewed | renew Renewed stopping | renew Fenced
-start Started created | start Started repeated | start Started conflict | tick rows | tick nothing
+start Started created | start Started repeated | start Started conflict | tick event | tick undo | tick job | tick nothing
+seen held | seen being released | seen open join | seen fired join | seen skipped | seen left | seen awaits
+seen two undos | seen paused compensating
 """
 
 
@@ -121,13 +143,15 @@ class Pair:
         expected = await self.memory.tick(0, limit=limit, subscribed=FRAMEWORK)
         actual = await self.tested.tick(0, limit=limit, subscribed=FRAMEWORK)
         assert actual == expected
-        self.seen["tick rows" if expected.rows else "tick nothing"] += 1
+        self.seen.update(f"tick {kind}" for kind in {row.kind for row in expected.rows} or {"nothing"})
 
     async def compare(self, key: str) -> None:
         """The whole record; one whose retention is over is not shown any more."""
         found = self.records.get(key)
         over = found is not None and 0 < agenda.expires_at(found) <= self.clock.now()
         assert await self.tested.read(key) == (None if over else found)
+        if found is not None:
+            self.seen.update(f"seen {what}" for what in found_in(found))
 
     def compare_indexes(self) -> None:
         """What the shard's indexes say, against what the records would have there."""
@@ -148,7 +172,7 @@ class Pair:
     def compare_keys(self) -> None:
         """Nothing is left of records that are gone; what belongs to no run ends by itself when it can."""
         prefix = f"{self.namespace}:{{s00}}:"
-        own = ("run", "events", "data", "agenda", "waiting", "history")
+        own = ("run", "events", "data", "agenda", "waiting", "history", "held", "held_order")
         for key in self.keys():
             part, _, record = key.removeprefix(prefix).partition(":")
             if part in own:
@@ -158,12 +182,35 @@ class Pair:
                 assert self.client.pexpiretime(key) == expected, key
 
 
+def found_in(record: Record) -> list[str]:
+    """What `EXPECTED` wants to have been seen in records."""
+    rows, joins, head = record.steps.values(), record.joins.values(), record.head
+    undoing = [row for row in rows if row.undo is not None and not row.undo.done]
+    found = {
+        "held": bool(record.held),
+        "being released": head.release_at > 0,
+        "paused compensating": head.paused_at > 0 and head.phase == "compensating",
+        "open join": any(not join.fired for join in joins),
+        "fired join": any(join.fired for join in joins),
+        "skipped": any(row.skipped for row in rows),
+        "awaits": any(row.awaits for row in rows),
+        "two undos": len(undoing) > 1,
+        "left": any(name == "left" and value for line in record.history for name, value in line.detail),
+    }
+    return [what for what, there in found.items() if there]
+
+
 def said(answer: Any) -> str:
     """The kind of an answer, as `EXPECTED` has it."""
     name = type(answer).__name__
     match answer:
-        case answers.Granted(event=event):
-            return f"{name} undo" if event else name
+        case answers.Granted(event=event, joined=joined, unknown=unknown):
+            words = {"undo": event, "unknown": unknown, "joined": joined}
+            return " ".join([name, *(word for word, there in words.items() if there)])
+        case answers.Recorded(rows=rows) if any(row.kind == "job" for row in rows):
+            return f"{name} fired"
+        case answers.Done(rows=rows):
+            return f"{name} rows" if rows else name
         case answers.Refused(reason=reason) | answers.Exhausted(reason=reason):
             return f"{name} {reason}"
         case answers.Stale(publish=publish):
@@ -177,7 +224,7 @@ def said(answer: Any) -> str:
         case answers.Started():
             return f"{name} {'conflict' if answer.conflict else 'created' if answer.created else 'repeated'}"
         case answers.Redriven(outcome=outcome) | answers.Discarded(outcome=outcome):
-            return f"{name} {outcome}"
+            return f"{name} {outcome} {answer.reason}".strip()
         case _:
             return name
 
@@ -231,18 +278,24 @@ def repeat(random: Random, past: list[Any]) -> Any:
 
 def method(call: Any) -> str:
     name = type(call).__name__
-    return "commit_undo" if name == "CommitUndo" else name.lower()
+    return {"CommitUndo": "commit_undo", "MoveDeadline": "move_deadline"}.get(name, name.lower())
 
 
 @pytest.mark.timeout(300)
 async def test_every_script_answers_and_writes_what_its_function_does(
-    redis_server: RedisServer, namespace: str
+    redis_server: RedisServer, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seed = os.environ.get("SEED") or str(int(time.time()))
     print(f"SEED={seed}")
+    monkeypatch.setattr(pausing, "RELEASED_AT_ONCE", AT_ONCE)
+    pausing_script = (FOLDER / "pausing.lua").read_text(encoding="utf-8")
+    few_at_once = re.sub(r"(RELEASED_AT_ONCE =) \d+", rf"\1 {AT_ONCE}", pausing_script)
     clock = MovedClock(redis_server, namespace)
     tested = RedisStore(
-        redis_server.url, namespace=namespace, shards=1, library=load_library({"clock": MOVED_CLOCK})
+        redis_server.url,
+        namespace=namespace,
+        shards=1,
+        library=load_library({"clock": MOVED_CLOCK, "pausing": few_at_once}),
     )
     pair = Pair(namespace, clock, MemoryStore(clock), tested, redis.Redis.from_url(redis_server.url))
     await tested.open()
@@ -254,5 +307,7 @@ async def test_every_script_answers_and_writes_what_its_function_does(
         if number + 1 >= SEQUENCES and expected <= pair.seen.keys():
             break
     await tested.close()
-    print(number + 1, "sequences:", sorted(pair.seen.items()))
+    print(
+        number + 1, "sequences:", *(f"{count} {kind}" for kind, count in sorted(pair.seen.items())), sep="\n"
+    )
     assert expected - pair.seen.keys() == set(), f"never answered with seed {seed}"

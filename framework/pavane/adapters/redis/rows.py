@@ -8,14 +8,13 @@ from typing import Any
 import orjson
 
 from pavane.adapters.redis.msgpack import unpacked
+from pavane.core.kept import HeldJob, Join
 from pavane.core.record import (
     Attempt,
     Contract,
     EventRow,
     Head,
-    HeldJob,
     History,
-    Join,
     Letter,
     OutboxRow,
     Record,

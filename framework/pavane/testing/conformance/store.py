@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pavane.ports.store import Store
+from pavane.testing.conformance.store_joins import Branching, Joining
 from pavane.testing.conformance.store_letters import Lettering
 from pavane.testing.conformance.store_reading import Reading
 from pavane.testing.conformance.store_runs import Running
 from pavane.testing.conformance.store_stage import Stage
+from pavane.testing.conformance.store_steering import Steering
 from pavane.testing.conformance.store_steps import Stepping
 
 
-class StoreConformance(Stepping, Lettering, Running, Reading):
+class StoreConformance(Stepping, Lettering, Running, Steering, Joining, Branching, Reading):
     """Subclass it, and define an async fixture `store` that yields an opened and initialised `Store`.
 
     Each test wants an empty one. An adapter on another clock than the machine's overrides `pass_time`.

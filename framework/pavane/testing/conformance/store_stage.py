@@ -10,30 +10,39 @@ from typing import Any
 import pytest
 
 from pavane.core.answers import (
+    ActionAnswer,
     BeginAnswer,
     CommitAnswer,
     Committed,
     FailAnswer,
     Fenced,
     Granted,
+    HoldAnswer,
     RejectAnswer,
     Started,
 )
 from pavane.core.calls import (
     Begin,
+    Cancel,
     Commit,
     CommitUndo,
+    Compensate,
     CopyMark,
     Discard,
     Fail,
+    Hold,
     Mark,
+    MoveDeadline,
+    Pause,
     Policy,
     Redrive,
     Reject,
+    Resume,
+    Skip,
     Start,
     Verdict,
 )
-from pavane.core.identity import emitted_id, letter_id, run_key, shard_of, step_id
+from pavane.core.identity import emitted_id, letter_id, run_key, shard_of, skipped_id, step_id
 from pavane.core.record import Contract, EventRow, History, JobKind, Letter, Record, UndoSpec
 from pavane.ports.store import Store, Tick
 
@@ -160,6 +169,14 @@ class Stage:
             CommitUndo(record=self.run, subscribed=self.subscribed, step=step, token=token)
         )
 
+    async def undone(self, step: str) -> Committed:
+        """Begin and commit an undo."""
+        grant = await self.begin_undo(step)
+        assert isinstance(grant, Granted), grant
+        answer = await self.commit_undo(step, grant.token)
+        assert isinstance(answer, Committed), answer
+        return answer
+
     async def fail(self, step: str, token: int, **changed: Any) -> FailAnswer:
         call = Fail(
             record=self.run,
@@ -236,6 +253,60 @@ class Stage:
             by="operator-1",
         )
         return replace(call, **changed)
+
+    async def cancel(self, request: str = "request", *, undo: bool = True) -> ActionAnswer:
+        return await self.store.cancel(
+            Cancel(
+                record=self.run,
+                subscribed=self.subscribed,
+                request=request,
+                undo=undo,
+                by="operator-1",
+                reason="wrong order",
+            )
+        )
+
+    async def compensate(self, request: str = "request") -> ActionAnswer:
+        return await self.store.compensate(
+            Compensate(
+                record=self.run,
+                subscribed=self.subscribed,
+                request=request,
+                by="operator-1",
+                reason="given up",
+            )
+        )
+
+    async def pause(self, reason: str = "bank is down") -> ActionAnswer:
+        return await self.store.pause(Pause(record=self.run, by="operator-1", reason=reason))
+
+    async def hold(self, worker: str = "s.w", received: EventRow | None = None, **changed: Any) -> HoldAnswer:
+        received = received or self.first
+        call = Hold(record=self.run, step=step_id(worker, received.id), worker=worker, event=received)
+        return await self.store.hold(replace(call, **changed))
+
+    async def resume(self) -> ActionAnswer:
+        return await self.store.resume(Resume(record=self.run, by="operator-2"))
+
+    async def skip(self, step: str, name: str = "mid") -> ActionAnswer:
+        call = Skip(
+            record=self.run,
+            subscribed=self.subscribed,
+            step=step,
+            event=self.instead(step, name),
+            by="operator-1",
+            reason="by hand",
+        )
+        return await self.store.skip(call)
+
+    def instead(self, step: str, name: str) -> EventRow:
+        """What `skip` commits instead of a step."""
+        return event(skipped_id(self.run, step, name, b"{}"), name, b"{}")
+
+    async def move_deadline(self, at: int) -> ActionAnswer:
+        return await self.store.move_deadline(
+            MoveDeadline(record=self.run, at=at, by="operator-1", reason="holidays")
+        )
 
     async def tick(self) -> Tick:
         """Review what is due where the run lives."""

@@ -36,8 +36,8 @@ _ENDS: Final = ("compensation_started", "completed", "failed", "compensated", "c
 """Kinds whose reason is why the run ends."""
 
 
-class EventNames:
-    """The names of a run's events by their ids.
+class Background:
+    """What is known of a run beside the line that is told: its events by name, its steps.
 
     Args:
         steps: the run's; lines add what they name themselves.
@@ -46,10 +46,14 @@ class EventNames:
     def __init__(self, steps: Iterable[Step] = ()) -> None:
         self._names: dict[str, str] = {}
         self._failed_by = ""
+        self._unknown: set[str] = set()
+        self.without_undo: list[str] = []
         for step in steps:
-            for event in (step.event, step.result):
-                if event is not None:
-                    self._names[event.id] = event.name
+            self._names |= {event.id: event.name for event in (step.event, step.result) if event is not None}
+            if step.undo is not None and step.undo.outcome == "unknown":
+                self._unknown.add(step.step_id)
+            if step.undo is None and step.status == "committed" and not step.closing:
+                self.without_undo.append(step.worker)
 
     def learn(self, line: HistoryEntry) -> None:
         """Remember the event that the line names, or what the run fails because of."""
@@ -63,6 +67,11 @@ class EventNames:
         """The event that the line's step handles; empty if it is not known."""
         return self._names.get(_event_id(line.step_id or ""), "")
 
+    def undone(self, line: HistoryEntry) -> str:
+        """The step that the line's undo is for: what it handled, and whether it ever said what it did."""
+        on = f"of its step on {handled}" if (handled := self.handled(line)) else "of its step"
+        return f"{on}, of which nobody knows what it did" if line.step_id in self._unknown else on
+
     def cause(self, line: HistoryEntry) -> str:
         """The event that led to what the line tells, or, of a run's end and its undo, whatever else did."""
         if line.kind in _ENDS:
@@ -74,27 +83,27 @@ class EventNames:
         return self._names.get(line.cause or "", line.event or "")
 
 
-def history_table(lines: Iterable[HistoryEntry], names: EventNames) -> Table:
+def history_table(lines: Iterable[HistoryEntry], background: Background) -> Table:
     """When, what, by which worker or person, because of which event, and whatever else there is to say."""
-    return table(("TIME", "WHAT", "WHO", "BECAUSE OF", "ABOUT"), [cells(line, names) for line in lines])
+    return table(("TIME", "WHAT", "WHO", "BECAUSE OF", "ABOUT"), [cells(line, background) for line in lines])
 
 
-def history_line(line: HistoryEntry, names: EventNames) -> str:
+def history_line(line: HistoryEntry, background: Background) -> str:
     """The same as one line of text."""
-    at, what, who, cause, told = (clean(cell) for cell in cells(line, names))
+    at, what, who, cause, told = (clean(cell) for cell in cells(line, background))
     return "  ".join(part for part in (at, f"{what:22}", who, cause, told) if part)
 
 
-def cells(line: HistoryEntry, names: EventNames) -> tuple[str, str, str, str, str]:
+def cells(line: HistoryEntry, background: Background) -> tuple[str, str, str, str, str]:
     """The cells of a line, which `names` learns from."""
-    names.learn(line)
-    cause = names.cause(line)
+    background.learn(line)
+    cause = background.cause(line)
     attempt = f"attempt {line.attempt}" if line.attempt else ""
-    told = "; ".join(part for part in (attempt, _told(line, names), _said(line)) if part)
+    told = "; ".join(part for part in (attempt, _told(line, background), _said(line)) if part)
     return moment(line.at), line.kind, line.worker or line.by or "", cause, told
 
 
-def _told(line: HistoryEntry, names: EventNames) -> str:
+def _told(line: HistoryEntry, background: Background) -> str:
     """What happened, as far as the kind of the line does not say it."""
     detail, reason = line.detail, line.reason or ""
     match line.kind:
@@ -115,7 +124,7 @@ def _told(line: HistoryEntry, names: EventNames) -> str:
         case "gathered":
             return "the last event that it waited for"
         case "undo_started":
-            return f"of its step on {handled}" if (handled := names.handled(line)) else ""
+            return background.undone(line)
         case "stalled":
             return f"waits for somebody: {_mark(reason)}"
         case "unstalled":
@@ -128,6 +137,8 @@ def _told(line: HistoryEntry, names: EventNames) -> str:
             )
         case "cancelled" if "left" in detail:
             return f"left as they are: {_left(detail)}"
+        case "compensated" | "cancelled" if background.without_undo:
+            return f"without undo: {', '.join(background.without_undo)}"
         case "failed":
             return "nothing had to be undone"
         case "paused" | "resumed" | "redriven":

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pavane.cli.exits import NO
-from pavane.cli.history_view import EventNames, history_line, history_table
+from pavane.cli.history_view import Background, history_line, history_table
 from pavane.cli.options import Cursor, Limit, Since, TimeoutOption, Until
 from pavane.cli.output import Output, duration, moment, styled, table
 from pavane.cli.run_options import OfStatus, OfWorkflow, RunArgument, WaitingFor, split_statuses
@@ -115,7 +115,7 @@ def history(context: typer.Context, run: RunArgument, limit: Limit = 100, cursor
         if session.out.json:
             session.out.document(page)
             return
-        session.out.show(history_table(page.items, EventNames(await handle.steps().all())))
+        session.out.show(history_table(page.items, Background(await handle.steps().all())))
         tell_cursor(session.out, page.cursor)
 
     session.with_client(work)
@@ -127,11 +127,11 @@ def watch(context: typer.Context, run: RunArgument, timeout: TimeoutOption = Non
     session = session_of(context)
 
     async def work(connected: Connected) -> RunStatus:
-        handle, names = connected.client.run(run), EventNames()
+        handle, background = connected.client.run(run), Background()
         try:
             async with asyncio.timeout(timeout):
                 async for line in handle.watch():
-                    _print_line(session.out, line, names)
+                    _print_line(session.out, line, background)
         except TimeoutError:
             raise TimeoutError(f"{handle.run} has not ended within {timeout:g} s.") from None
         return await handle.status()
@@ -145,8 +145,8 @@ def watch(context: typer.Context, run: RunArgument, timeout: TimeoutOption = Non
         raise typer.Exit(NO)
 
 
-def _print_line(out: Output, line: HistoryEntry, names: EventNames) -> None:
+def _print_line(out: Output, line: HistoryEntry, background: Background) -> None:
     if out.json:
         out.document(line)
     else:
-        out.show(history_line(line, names))
+        out.show(history_line(line, background))

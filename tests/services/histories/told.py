@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 import services.trips.database as trips
 from pavane import App
-from pavane.cli.history_view import EventNames, history_table
+from pavane.cli.history_view import Background, history_table
 from pavane.testing import Harness
 from services.demo.databases import SERVICES
 from services.demo.stage import app as orders_app
@@ -82,7 +82,7 @@ async def history_of(scene: Scene) -> str:
     out = StringIO()
     console = Console(file=out, width=200, markup=False, highlight=False, emoji=False, soft_wrap=True)
     console.print(f"{scene.__doc__}\n\n$ pavane runs history {run.run}")
-    console.print(history_table(lines, EventNames(steps)))
+    console.print(history_table(lines, Background(steps)))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from pavane.cli.history_view import EventNames, cells, history_line
-from pavane.model.views import EventRecord, HistoryEntry, Step
+from pavane.cli.history_view import Background, cells, history_line
+from pavane.model.views import EventRecord, HistoryEntry, Step, UndoInfo
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -16,10 +16,10 @@ def line(kind: str, **fields: Any) -> HistoryEntry:
     return HistoryEntry(**(whole | {"seq": 1, "at": AT, "kind": kind, "detail": {}} | fields))
 
 
-def told(*lines: HistoryEntry, names: EventNames | None = None) -> list[str]:
+def told(*lines: HistoryEntry, background: Background | None = None) -> list[str]:
     """All but time, of each line."""
-    names = names or EventNames()
-    return [" | ".join(cells(one, names)[1:]) for one in lines]
+    background = background or Background()
+    return [" | ".join(cells(one, background)[1:]) for one in lines]
 
 
 def test_events_are_named_by_the_lines_before() -> None:
@@ -49,7 +49,7 @@ def test_a_page_from_the_middle_has_the_names_of_the_steps() -> None:
     event = EventRecord(id="e1", name="order.placed", version=1, time=AT, payload={})
     step = Step(step_id="s.w:e1", worker="s.w", status="committed", event=event)
     entry = line("step_committed", worker="s.w", step_id="s.w:e1", attempt=1)
-    assert told(entry, names=EventNames([step])) == ["step_committed | s.w | order.placed | attempt 1"]
+    assert told(entry, background=Background([step])) == ["step_committed | s.w | order.placed | attempt 1"]
     assert told(entry) == ["step_committed | s.w |  | attempt 1"]
 
 
@@ -62,6 +62,20 @@ def test_an_undo_is_because_of_what_the_run_fails_of() -> None:
         "compensation_started | anna | given up by hand | too old",
         "undo_stuck | s.w | given up by hand | attempt 9; dead letter, no attempts left: no",
         "compensated |  | given up by hand | ",
+    ]
+
+
+def test_what_is_left_after_an_undo_is_named() -> None:
+    unknown = UndoInfo(status="undone", outcome="unknown", attempts=[])
+    steps = [
+        Step(step_id="s.a:e1", worker="s.a", status="committed"),
+        Step(step_id="s.w:e1", worker="s.w", status="undone", undo=unknown),
+        Step(step_id="s.z:e1", worker="s.z", status="committed", closing=True),
+    ]
+    undo = line("undo_started", worker="s.w", step_id="s.w:e1", attempt=1)
+    assert told(undo, line("compensated", reason="order.declined"), background=Background(steps)) == [
+        "undo_started | s.w |  | attempt 1; of its step, of which nobody knows what it did",
+        "compensated |  | order.declined | without undo: s.a",
     ]
 
 
@@ -102,5 +116,5 @@ def test_what_nobody_has_foreseen_is_still_told() -> None:
 
 def test_nothing_in_a_line_is_obeyed_by_a_terminal() -> None:
     entry = line("paused", by="an\x1b[2Jna", reason="\u202egnp.exe")
-    assert "\x1b" not in (shown := history_line(entry, EventNames()))
+    assert "\x1b" not in (shown := history_line(entry, Background()))
     assert "\u202e" not in shown

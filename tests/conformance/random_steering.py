@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pavane.core.calls import Cancel, Compensate, Hold, JoinSpec, MoveDeadline, Pause, Resume, Skip
 from pavane.core.identity import joined_id, skipped_id, step_id
 from pavane.core.kept import JOINED
@@ -19,7 +21,7 @@ class RandomSteering(RandomMaterial):
         """Mostly a run; the others are none."""
         return self.random.choice(RUNS) if self.chance(0.97) else self.random.choice(("flow:none", "~other"))
 
-    def asked_for(self) -> dict[str, str]:
+    def asked_for(self) -> dict[str, Any]:
         return {"by": self.random.choice(("", "operator-1")), "reason": self.random.choice(TEXTS)}
 
     def request(self, record: str) -> str:
@@ -104,7 +106,7 @@ class RandomSteering(RandomMaterial):
 
     def instead(self, known: Record, row: StepRow) -> EventRow:
         """The event that is committed for a step; of a skipped one often the same again."""
-        if row.skipped and self.chance(0.7):
+        if row.skipped and row.result and self.chance(0.7):
             return known.events[row.result]
         event = self.event("")
         name = "mid" if event.name == "bad" and self.chance(0.5) else event.name

@@ -71,10 +71,12 @@ emit Emitted | emit Refused run_completed
 emit Refused run_compensating | emit UnknownRun
 fail Retrying | fail Dead | fail Recorded | fail Exhausted rejected | fail Exhausted attempts
 fail Exhausted deadline | fail Fenced
-mark Marked | redrive Redriven publish | redrive Redriven again | redrive Redriven gone | redrive Redriven refused answered
+mark Marked | redrive Redriven publish | redrive Redriven again | redrive Redriven gone
+redrive Redriven refused answered
 reject Dead | reject Committed | reject PutBack | reject UnknownRun | reject Stale retry
 release Released | release Recorded | release Fenced | renew Renewed | renew Renewed stopping | renew Fenced
-start Started created | start Started repeated | start Started conflict | tick event | tick undo | tick job | tick nothing
+start Started created | start Started repeated | start Started conflict
+tick event | tick undo | tick job | tick nothing
 seen held | seen being released | seen open join | seen fired join | seen skipped | seen left | seen awaits
 seen two undos | seen paused compensating
 """
@@ -143,7 +145,8 @@ class Pair:
         expected = await self.memory.tick(0, limit=limit, subscribed=FRAMEWORK)
         actual = await self.tested.tick(0, limit=limit, subscribed=FRAMEWORK)
         assert actual == expected
-        self.seen.update(f"tick {kind}" for kind in {row.kind for row in expected.rows} or {"nothing"})
+        kinds: set[str] = {row.kind for row in expected.rows}
+        self.seen.update(f"tick {kind}" for kind in kinds or {"nothing"})
 
     async def compare(self, key: str) -> None:
         """The whole record; one whose retention is over is not shown any more."""

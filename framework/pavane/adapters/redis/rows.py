@@ -112,7 +112,7 @@ def outbox_row(stored: Json) -> OutboxRow:
 
 def held_job(id_: str, stored: Json) -> HeldJob:
     step_id = stored["step"]
-    defaults = {"kind": "step", "worker": worker_of(step_id), "event": "", "generation": 0}
+    defaults: Json = {"kind": "step", "worker": worker_of(step_id), "event": "", "generation": 0}
     return HeldJob(id=id_, **(defaults | stored))
 
 

@@ -161,9 +161,9 @@ class Branching(StoreSuite):
         stage = await Stage.built(store, undo="parallel")
         await stage.done("s.a", "left", undo=UNDO)
         await stage.done("s.b", "right", undo=UNDO)
-        for worker, name in (("s.a", "left"), ("s.b", "right")):
-            rows = await brought(stage, stage.emitted(stage.job(worker), name)[0])
-        await stage.mark(*(row.row for row in rows))
+        await brought(stage, stage.emitted(stage.job("s.a"), "left")[0])
+        fired = await brought(stage, stage.emitted(stage.job("s.b"), "right")[0])
+        await stage.mark(*(row.row for row in fired))
         spec = JoinSpec(event=own(stage), names=("left", "right"))
         grant = await stage.granted(WORKER, own(stage), join=spec, compensation=UNDO)
         step = step_id(WORKER, own(stage).id)

@@ -48,7 +48,7 @@ class Steering(StoreSuite):
         assert await stage.phase() == "compensating"
         ended = await stage.undone(stage.job("s.a"))
         assert (ended.run_ended, await stage.phase()) == ("cancelled", "cancelled")
-        assert await stage.cancel() == Done()
+        assert await stage.cancel() == answer
         asked = [line for line in await stage.history() if line.kind == "cancel_requested"]
         assert [(line.by, line.reason, line.detail) for line in asked] == [
             ("operator-1", "wrong order", (("undo", "true"),))

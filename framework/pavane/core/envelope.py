@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pavane.core.record import EventRow, JobKind
@@ -46,6 +46,7 @@ _STEP: Final = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+:[A-Za-z0-9._:/@+=-]{1,256}")
 _PRINTABLE: Final = re.compile(r"[\x20-\x7e]{1,512}")
 _BAGGAGE: Final = re.compile(r"[\x20-\x7e]{1,8192}")
 _LARGEST_NUMBER: Final = 2**31
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,9 +218,10 @@ def number(headers: Mapping[str, object], name: str, *, default: int, largest: i
 
 
 def when(value: str) -> int:
-    """An RFC 3339 time in milliseconds; 0 if it is none."""
+    """An RFC 3339 time in milliseconds; 0 if it is none, or one outside the years that UTC can say."""
     try:
-        return int(datetime.fromisoformat(value).timestamp() * 1000) if value else 0
+        moment = datetime.fromisoformat(value).astimezone(UTC) if value else _EPOCH
+        return (moment - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError, OSError):
         return 0
 

@@ -99,3 +99,19 @@ def test_other_content_types_are_refused(content_type: str) -> None:
 @pytest.mark.parametrize("content_type", [None, "application/json; charset=utf-8", "Application/JSON"])
 def test_json_is_recognised(content_type: str | None) -> None:
     assert read(written(), content_type).event.id == EVENT.id
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "9999-12-31T23:59:59.999999+00:00",
+        "0001-01-01T00:00:00",
+        "1969-12-31T23:59:59.9995+00:00",
+    ],
+)
+def test_a_time_that_is_read_can_be_written_again(time: str) -> None:
+    """A held job is published again from its record: one time that cannot be written would stop them all."""
+    read = envelope.when(time)
+    assert abs(envelope.when(envelope.rfc3339(read)) - read) <= 1

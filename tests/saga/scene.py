@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
@@ -35,7 +36,7 @@ LONGEST = 20 * 60.0
 LONGEST_ON_SERVERS = 30.0
 
 
-class Scene:
+class Scene(ABC):
     """A process at work, what a test may do to it, and what it may ask."""
 
     client: Client
@@ -43,13 +44,13 @@ class Scene:
     store: Store
     broker: Broker
 
+    @abstractmethod
     async def until(self, what: str, true: Callable[[], Awaitable[object]]) -> None:
         """Return when it is true.
 
         Raises:
             AssertionError: it never is.
         """
-        raise NotImplementedError
 
     # what is done
 

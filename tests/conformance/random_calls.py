@@ -50,18 +50,18 @@ class RandomCaller(RandomSteering):
             (1 if self._crashing else 4 if self._calm else 12, self.fail),
             (1 if self._crashing else 3 if self._calm else 6, self.release),
             (4, self.renew),
-            (2 if self._calm else 6, self.reject),
+            (4 if self._calm else 7, self.reject),
             (12, self.mark),
             (6, self.redrive),
-            (4, self.discard),
-            (0.5 if self._calm else 1, self.cancel),
-            (0.5, self.compensate),
+            (6, self.discard),
+            (0.1 if self._joining else 1.5, self.cancel),
+            (0.1 if self._joining else 0.5, self.compensate),
             (8, self.fail_joined),
-            (3, self.pause),
+            (0.3 if self._joining else 2, self.pause),
             (8, self.hold),
-            (5, self.resume),
-            (8, self.skip),
-            (2, self.move_deadline),
+            (3, self.resume),
+            (0.5 if self._crashing else 4, self.skip),
+            (1, self.move_deadline),
         )
 
     def next(self) -> Call:
@@ -130,11 +130,18 @@ class RandomCaller(RandomSteering):
         join = known.joins.get(JOINING) if known else None
         if known and join and join.fired:
             row = known.steps.get(step_id(JOINING, join.event))
-            if self.chance(0.05 if row and (row.committed or row.work.token) else 0.6):
+            if self.chance(0.05 if row and (row.committed or row.work.token) else 0.8):
                 return JOINING, known.events[join.event]
         if record in RUNS and self.chance(0.01):
             return JOINING, self.joined(record)
-        return (JOINING if self.chance(0.3 if join and not join.fired else 0.15) else worker), event
+        if known and join and not join.fired and self._joining and self.chance(0.3):
+            missing = [
+                known.events[id_] for id_ in sorted(known.events) if known.events[id_].name in join.names
+            ]
+            event = self.pick([e for e in missing if e.name not in dict(join.arrived)]) or event
+            return JOINING, event
+        share = 0.4 if self._joining else 0.3 if join and not join.fired else 0.15
+        return (JOINING if self.chance(share) else worker), event
 
     def begin_undo(self) -> Call | None:
         found = [(known, row) for known, row in self.rows() if row.undo is not None]
@@ -173,7 +180,7 @@ class RandomCaller(RandomSteering):
             return None
         known, row, _, work = found
         record, random = known.head.key, self.random
-        names = random.choices(NAMES, k=random.choice((0, 1, 1, 1, 2)))
+        names = random.choices(NAMES[:3] if self._joining else NAMES, k=random.choice((0, 1, 1, 1, 2)))
         if self._calm:
             names = ["mid" if name == "bad" and self.chance(0.7) else name for name in names]
         events = [self.event(emitted_id(record, row.step, i), name) for i, name in enumerate(names)]
@@ -314,7 +321,7 @@ class RandomCaller(RandomSteering):
             step=row.step,
             kind=kind,
             generation=max(0, work.generation - self.random.choice((0, 0, 0, 1))),
-            then=self.random.choice(("", "compensate", "leave")),
+            then=self.random.choice(("", "compensate", "compensate", "leave")),
             by="operator-1",
             reason=self.random.choice(TEXTS),
         )

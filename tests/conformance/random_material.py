@@ -34,6 +34,7 @@ class RandomMaterial:
         self._made = 0
         self._calm = random.random() < 0.5  # a sequence that rarely fails gets further
         self._crashing = random.random() < 0.2  # in this one holders rarely say how it ended
+        self._joining = random.random() < 0.15  # and in this one much is gathered, in one run
         self.contract = Contract(
             workflow="flow",
             completes=("done",),
@@ -52,7 +53,7 @@ class RandomMaterial:
         random = self.random
         return EventRow(
             id=id_,
-            name=name or random.choice(NAMES),
+            name=name or random.choice(NAMES[:3] if self._joining else NAMES),
             version=random.randint(1, 3),
             time=random.randint(0, 2_000_000_000_000),
             payload=random.choice((b"", b"{}", b'{"a":"\xff\n"}', b"[]\n[]\x00"))
@@ -69,7 +70,7 @@ class RandomMaterial:
         return f"{prefix}{self._made}"
 
     def record(self) -> str:
-        if self._crashing and self.chance(0.7):
+        if self._joining or (self._crashing and self.chance(0.7)):
             return RUNS[0]
         return self.random.choice((*RUNS, *RUNS, *RUNS, *LOOSE))
 

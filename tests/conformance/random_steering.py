@@ -29,12 +29,21 @@ class RandomSteering(RandomMaterial):
         known = self._records().get(record)
         return known.head.asked if known and known.head.asked and self.chance(0.3) else self.made("request")
 
+    def given_up(self) -> str:
+        """A run to end; often one that is over, so that both ways to cancel are asked for."""
+        over = [key for key, known in self._records().items() if known.head.phase != "running"]
+        return self.random.choice(over) if over and self.chance(0.5) else self.steered()
+
     def cancel(self) -> Cancel:
-        record = self.steered()
-        return Cancel(record=record, request=self.request(record), undo=self.chance(0.6), **self.asked_for())
+        """Of a run that is being cancelled often the other way."""
+        record, undo = self.given_up(), self.chance(0.7)
+        known = self._records().get(record)
+        if known and known.head.cancelling and self.chance(0.7):
+            undo = known.head.leave
+        return Cancel(record=record, request=self.request(record), undo=undo, **self.asked_for())
 
     def compensate(self) -> Compensate:
-        record = self.steered()
+        record = self.given_up()
         return Compensate(record=record, request=self.request(record), **self.asked_for())
 
     def fail_joined(self) -> Compensate | None:
@@ -42,7 +51,7 @@ class RandomSteering(RandomMaterial):
         done = [
             known.head.key
             for known, row in self.rows()
-            if row.worker == JOINING and row.known and row.emitted and known.head.phase == "running"
+            if row.worker == JOINING and row.known and known.head.phase == "running" and row.first_token
         ]
         return Compensate(record=done[0], request=self.made("request")) if done else None
 
@@ -50,7 +59,9 @@ class RandomSteering(RandomMaterial):
         return Pause(record=self.steered(), **self.asked_for())
 
     def resume(self) -> Resume:
-        return Resume(record=self.steered(), by=self.random.choice(("", "operator-1")))
+        paused = [key for key, known in self._records().items() if known.head.paused_at]
+        record = self.random.choice(paused) if paused and self.chance(0.8) else self.steered()
+        return Resume(record=record, by=self.random.choice(("", "operator-1")))
 
     def move_deadline(self) -> MoveDeadline:
         record = self.steered()

@@ -20,8 +20,9 @@ Of one record (a run, named `<workflow>:<run id>`, or an event outside workflows
     waiting:<record>  hash    `o<row id>`: JSON of a row of the outbox
                               `t<key>`: JSON of a timer, a newline, its event as in `events`
     agenda:<record>   zset    the same members, scored with the time they are due
-    held:<record>     hash    job and generation -> MessagePack of a delivery that came while the run was paused
-    held_order:<record>  zset  the same members, scored with their place in the row
+    held:<record>     hash    `<kind>/<generation>/<step id>` -> MessagePack of a delivery that came while the run was
+                              paused
+    order:<record>    zset    the same members, scored with their place in the row
     history:<record>  list    one JSON object per line of the history, oldest first, at most the contract's cap
 
 Rows leave out what has its default value (`core.record`), empty lists, and of a step what its id says.

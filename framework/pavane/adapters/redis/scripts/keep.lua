@@ -4,7 +4,7 @@ local Keep = {}
 
 local PARTS = { 'run', 'events', 'data', 'agenda', 'waiting', 'history' }
 local COUNTS = {
-  events = 'HLEN', data = 'HLEN', agenda = 'ZCARD', waiting = 'HLEN', history = 'LLEN', held = 'HLEN', held_order = 'ZCARD',
+  events = 'HLEN', data = 'HLEN', agenda = 'ZCARD', waiting = 'HLEN', history = 'LLEN', held = 'HLEN', order = 'ZCARD',
 }
 
 -- Remove a record whose retention is over, and its entries in the shard's indexes.
@@ -45,13 +45,13 @@ function Keep.check_types(record)
   if #record.history > 0 then Keep.check_type(record, 'history') end
   if record.held then
     Keep.check_type(record, 'held')
-    Keep.check_type(record, 'held_order')
+    Keep.check_type(record, 'order')
   end
 end
 
 -- Held jobs that came or went. A record that has any is not forgotten, so nothing else removes them.
 function Keep.save_held(record)
-  local held, order = Record.name_of(record, 'held'), Record.name_of(record, 'held_order')
+  local held, order = Record.name_of(record, 'held'), Record.name_of(record, 'order')
   for id, job in pairs(record.held) do
     if job then
       if job.worker == Record.worker_of(job.step) then job.worker = nil end

@@ -313,7 +313,7 @@ end
 function Record.take_held(record, limit)
   local found = {}
   if record.head.held == 0 then return found end
-  local ids = redis.call('ZRANGE', Record.name_of(record, 'held_order'), 0, limit - 1)
+  local ids = redis.call('ZRANGE', Record.name_of(record, 'order'), 0, limit - 1)
   local rows = redis.call('HMGET', Record.name_of(record, 'held'), unpack(ids))
   record.held = {}
   for i, id in ipairs(ids) do

@@ -60,6 +60,8 @@ def begin(record: Record | None, call: Begin, now: int) -> tuple[Record | None, 
     if draft.head.paused_at:
         return unchanged, Paused(since=draft.head.paused_at)
     if call.join is not None and is_arrival(call):
+        if row is not None and row.work.token:  # begun before its worker joined events; that holder is fenced
+            lose_lease(draft, row, row.work, "step", now)
         changed = arrive(draft, row, call, call.join, now)
         if changed:
             move_on(draft, now)

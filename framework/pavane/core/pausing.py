@@ -95,14 +95,15 @@ def end_pause(record: Record, now: int, *, by: str = "", reason: str = "") -> No
 def release_held(record: Record, now: int) -> None:
     """Put the next held jobs into the outbox, if they are due, in the order they came.
 
-    Each has a row of its own: a mark of an earlier one, which may come late, must not take it away.
+    Each has a row of its own: a mark of an earlier one, which may come late, must not take it away. The zeros keep
+    the order when the relay publishes them, which goes by id.
     """
     if not 0 < record.head.release_at <= now:
         return
     jobs = sorted(record.held.values(), key=lambda job: job.order)
     for job in jobs[:RELEASED_AT_ONCE]:
         del record.held[job.id]
-        row = f"held/{job.order}"
+        row = f"held/{job.order:09}"
         if job.kind == "undo":
             put_undo(record, job.step, job.generation, now, id_=row)
         else:

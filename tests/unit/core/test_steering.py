@@ -9,6 +9,7 @@ from pavane.core import agenda, identity, pausing, skipping, steering
 from pavane.core import answers as a
 from pavane.core import calls as c
 from pavane.core.kept import JOINED
+from pavane.core.outbox import FIRST_TRY
 from pavane.core.record import EventRow, History
 from tests.unit.core.world import CONTRACT, LEASE, NOW, RUN, UNDO, World, event, started
 
@@ -137,14 +138,25 @@ def test_many_held_jobs_are_released_in_chunks() -> None:
     assert (world.live.held, world.live.head.release_at) == ({}, 0)
 
 
+def test_the_relay_keeps_the_order_of_released_jobs_that_nobody_published() -> None:
+    world = started()
+    pause(world)
+    steps = [f"shop.w{number}:start" for number in range(12)]
+    for step in steps:
+        hold(world, step)
+    resume(world)
+    world.pass_time(FIRST_TRY)
+    assert [row.step for row in world.review().rows if row.kind == "job"] == steps
+
+
 def test_a_mark_of_an_earlier_release_does_not_take_a_later_one_away() -> None:
     world = started()
     for _ in range(2):
         pause(world)
         hold(world, JOB)
         resume(world)
-    world.mark("held/1")
-    assert "held/2" in world.live.outbox
+    world.mark("held/000000001")
+    assert "held/000000002" in world.live.outbox
 
 
 def test_cancel_ends_a_pause_and_a_deadline_does_not() -> None:
@@ -218,6 +230,16 @@ def test_a_join_fires_once_when_the_last_of_its_events_has_arrived() -> None:
     assert world.kinds().count("gathered") == 1
     granted = world.granted(both + "joined", event=event("joined", JOINED), join=spec(event("joined")))
     assert [each.name for each in granted.joined] == ["flight", "hotel"]
+
+
+def test_an_arrival_fences_the_holder_that_began_it_before_its_worker_joined_events() -> None:
+    world = started()
+    token = world.granted("trip.both:hotel").token
+    world.pass_time(LEASE)
+    answer = world.begin("trip.both:hotel", join=spec(event("hotel")))
+    assert isinstance(answer, a.Recorded)
+    assert world.live.head.leases == 0
+    assert world.commit("trip.both:hotel", token, "trip.booked") == a.Fenced()
 
 
 def test_a_failing_run_never_fires_a_join() -> None:

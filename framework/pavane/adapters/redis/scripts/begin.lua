@@ -176,6 +176,7 @@ end
 
 -- An arrival at a join. It takes the idle mark off, as a grant does.
 local function begin_arrival(record, row, at)
+  if row and row.work.token ~= 0 then Leasing.lose_lease(record, row, row.work, 'step', at) end -- begun before the join
   local changed = Joining.arrive(record, row, at)
   if changed then
     Ending.unstall(record, 'idle', at)

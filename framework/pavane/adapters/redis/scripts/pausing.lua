@@ -6,12 +6,12 @@ local RELEASED_AT_ONCE = 100
 local RELEASE_EVERY = 1000
 
 -- Put the next held jobs into the outbox, if they are due, in the order they came. Each has a row of its own: a mark
--- of an earlier one, which may come late, must not take it away.
+-- of an earlier one, which may come late, must not take it away. The zeros keep the order when the relay publishes them.
 function Pausing.release_held(record, at)
   local head = record.head
   if head.release_at == 0 or head.release_at > at then return end
   for _, job in ipairs(Record.take_held(record, RELEASED_AT_ONCE)) do
-    local row = 'held/' .. Outbox.number(job.order)
+    local row = string.format('held/%09.0f', job.order)
     if job.kind == 'undo' then
       Outbox.put_undo(record, job.step, job.generation, at, '', row)
     else

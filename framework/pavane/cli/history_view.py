@@ -47,13 +47,10 @@ class Background:
         self._names: dict[str, str] = {}
         self._failed_by = ""
         self._unknown: set[str] = set()
-        self.without_undo: list[str] = []
         for step in steps:
             self._names |= {event.id: event.name for event in (step.event, step.result) if event is not None}
             if step.undo is not None and step.undo.outcome == "unknown":
                 self._unknown.add(step.step_id)
-            if step.undo is None and step.status == "committed" and not step.closing:
-                self.without_undo.append(step.worker)
 
     def learn(self, line: HistoryEntry) -> None:
         """Remember the event that the line names, or what the run fails because of."""
@@ -136,11 +133,11 @@ def _told(line: HistoryEntry, background: Background) -> str:
                 f", was {_time(detail['before'])}" if "before" in detail else ""
             )
         case "cancelled" if "left" in detail:
-            return f"left as they are: {_left(detail)}"
-        case "compensated" | "cancelled" if background.without_undo:
-            return f"without undo: {', '.join(background.without_undo)}"
-        case "failed":
-            return "nothing had to be undone"
+            return f"left as they are: {_listed(detail, 'left')}"
+        case "failed" | "compensated" | "cancelled":
+            said = ["nothing had to be undone"] if line.kind == "failed" else []
+            kept = [f"without undo: {_listed(detail, 'not_undone')}"] if "not_undone" in detail else []
+            return "; ".join([*said, *kept])
         case "paused" | "resumed" | "redriven":
             return ""
         case _:
@@ -167,9 +164,9 @@ def _undo(detail: Mapping[str, Any]) -> str:
     return "with undo" if detail.get("undo") else "without undo"
 
 
-def _left(detail: Mapping[str, Any]) -> str:
-    workers = [_worker(step) for step in detail["left"]]
-    more = detail.get("left_count", 0) - len(workers)
+def _listed(detail: Mapping[str, Any], name: str) -> str:
+    workers = [_worker(step) for step in detail[name]]
+    more = detail.get(f"{name}_count", 0) - len(workers)
     return ", ".join([*workers, *([f"and {more} more"] if more > 0 else [])]) or "nothing"
 
 

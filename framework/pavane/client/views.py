@@ -259,9 +259,9 @@ def _detail(name: str, value: str) -> tuple[str, Any]:
             return name, exactly(int(value)).isoformat()
         case "before":
             return name, value or None
-        case "left":
+        case "left" | "not_undone":
             return name, value.split()
-        case "left_count" if value.isdigit():
+        case "left_count" | "not_undone_count" if value.isdigit():
             return name, int(value)
         case "undo" if value in ("true", "false"):
             return name, value == "true"

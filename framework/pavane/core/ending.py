@@ -14,8 +14,8 @@ from pavane.core.record import Record
 
 Ending = Literal["completed", "failed", "compensated", "cancelled"]
 
-LEFT_LISTED = 100
-"""Steps that the last line of a run names which was cancelled without undo."""
+STEPS_LISTED = 100
+"""Steps that the last line of a run names at most."""
 
 
 def finish(
@@ -37,12 +37,26 @@ def finish(
     head.ended_at = now
     head.chain = ""
     leave_running(record)
-    if left is None:
-        record.remember(ending, now, cause=cause, reason=head.reason)
+    kept = not_undone(record) if ending != "completed" else []
+    if left is not None:
+        record.remember(ending, now, reason=head.reason, left=named(left), left_count=str(len(left)))
+    elif kept:
+        count = str(len(kept))
+        record.remember(ending, now, reason=head.reason, not_undone=named(kept), not_undone_count=count)
     else:
-        named = " ".join(left[:LEFT_LISTED])
-        record.remember(ending, now, reason=head.reason, left=named, left_count=str(len(left)))
+        record.remember(ending, now, cause=cause, reason=head.reason)
     report(record, "pavane.run_ended", now, subscribed, status=ending, reason=head.reason)
+
+
+def not_undone(record: Record) -> list[str]:
+    """The steps of a failed run that began and that nobody undoes, in the order they began."""
+    rows = [row for row in record.steps.values() if row.first_token and not row.closing and row.undo is None]
+    return [row.step for row in sorted(rows, key=lambda row: row.first_token)]
+
+
+def named(steps: Sequence[str]) -> str:
+    """Steps as the detail of a line: the first of them."""
+    return " ".join(steps[:STEPS_LISTED])
 
 
 def leave_running(record: Record) -> None:

@@ -70,10 +70,11 @@ def test_what_is_left_after_an_undo_is_named() -> None:
     steps = [
         Step(step_id="s.a:e1", worker="s.a", status="committed"),
         Step(step_id="s.w:e1", worker="s.w", status="undone", undo=unknown),
-        Step(step_id="s.z:e1", worker="s.z", status="committed", closing=True),
     ]
     undo = line("undo_started", worker="s.w", step_id="s.w:e1", attempt=1)
-    assert told(undo, line("compensated", reason="order.declined"), background=Background(steps)) == [
+    kept = {"not_undone": ["s.a:e1"], "not_undone_count": 1}
+    ended = line("compensated", reason="order.declined", detail=kept)
+    assert told(undo, ended, background=Background(steps)) == [
         "undo_started | s.w |  | attempt 1; of its step, of which nobody knows what it did",
         "compensated |  | order.declined | without undo: s.a",
     ]

@@ -79,6 +79,18 @@ def test_a_run_that_is_cancelled_without_undo_waits_for_its_leases_and_lists_wha
     assert [row.state for row in world.live.steps.values()] == ["committed", "committed"]
 
 
+def test_the_end_of_a_failed_run_names_the_steps_that_nobody_undoes() -> None:
+    world = started()
+    world.done("shop.plan:start", "order.planned")
+    world.done(JOB, "order.done", compensation=UNDO)
+    world.kill("shop.pay:start")
+    compensate(world)
+    world.undo(JOB)
+    assert world.live.head.phase == "compensated"
+    told = {"not_undone": "shop.plan:start shop.pay:start", "not_undone_count": "2"}
+    assert dict(last(world, "compensated").detail) == told
+
+
 def test_a_cancel_that_comes_too_late_is_a_line_once_for_each_request() -> None:
     world = started()
     world.emit(event("end", "order.confirmed"))

@@ -2,7 +2,7 @@
 
 local Ending = {}
 
-local LEFT_LISTED = 100
+local STEPS_LISTED = 100
 
 -- Drop what only a running run has: timers, the deadline, the reasons it was stalled for.
 function Ending.leave_running(record)
@@ -10,6 +10,24 @@ function Ending.leave_running(record)
   record.head.deadline_at = 0
   record.head.void_at = 0
   record.head.stalled = {}
+end
+
+-- The steps of a failed run that began and that nobody undoes, in the order they began.
+function Ending.not_undone(record)
+  local rows = {}
+  for _, step in ipairs(Record.all_steps(record)) do
+    local row = Record.step_of(record, step)
+    if row.first_token > 0 and not row.closing and not row.undo then rows[#rows + 1] = row end
+  end
+  table.sort(rows, function(a, b) return a.first_token < b.first_token end)
+  local steps = {}
+  for i, row in ipairs(rows) do steps[i] = row.step end
+  return steps
+end
+
+-- Steps as the detail of a line: the first of them by name, and how many they are.
+function Ending.in_detail(name, steps)
+  return { [name] = table.concat(steps, ' ', 1, math.min(#steps, STEPS_LISTED)), [name .. '_count'] = tostring(#steps) }
 end
 
 -- `left`: the steps that would have been undone, if the run was to be left as it is.
@@ -20,10 +38,14 @@ function Ending.finish(record, ending, at, cause, left)
   head.ended_at = at
   head.chain = ''
   Ending.leave_running(record)
-  Record.remember(record, ending, at, {
-    cause = cause, reason = head.reason,
-    detail = left and { left = table.concat(left, ' ', 1, math.min(#left, LEFT_LISTED)), left_count = tostring(#left) },
-  })
+  local detail
+  if left then
+    detail = Ending.in_detail('left', left)
+  elseif ending ~= 'completed' then
+    local kept = Ending.not_undone(record)
+    if #kept > 0 then detail = Ending.in_detail('not_undone', kept) end
+  end
+  Record.remember(record, ending, at, { cause = cause, reason = head.reason, detail = detail })
   Outbox.report(record, 'pavane.run_ended', at, '', { 'status', ending, 'reason', head.reason })
 end
 

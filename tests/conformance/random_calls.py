@@ -118,7 +118,7 @@ class RandomCaller(RandomSteering):
             run_id=record[5:] if starts else "",
             digest="d1" if starts else "",
             compensation=UNDO[worker],
-            join=self.join_of(record, event) if worker == JOINING else None,
+            join=self.join_of(record, event) if worker == JOINING and self.chance(0.93) else None,
             step_timeout=random.choice((0, 0, 30_000)),
             **self.asked(record, step, worker, "step", row.work if row else None),
         )

@@ -38,7 +38,7 @@ release Released | release Recorded | release Fenced | renew Renewed | renew Ren
 start Started created | start Started repeated | start Started conflict
 tick event | tick undo | tick job | tick nothing
 seen held | seen being released | seen open join | seen fired join | seen skipped | seen left | seen awaits
-seen two undos | seen paused compensating
+seen two undos | seen paused compensating | seen not undone
 """
 
 EXPECTED = frozenset(kind.strip() for line in LISTED.strip().splitlines() for kind in line.split("|"))
@@ -47,6 +47,7 @@ EXPECTED = frozenset(kind.strip() for line in LISTED.strip().splitlines() for ki
 def found_in(record: Record) -> list[str]:
     """What `LISTED` wants to have been seen in records."""
     rows, joins, head = record.steps.values(), record.joins.values(), record.head
+    details = [detail for line in record.history for detail in line.detail]
     undoing = [row for row in rows if row.undo is not None and not row.undo.done]
     found = {
         "held": bool(record.held),
@@ -57,7 +58,8 @@ def found_in(record: Record) -> list[str]:
         "skipped": any(row.skipped for row in rows),
         "awaits": any(row.awaits for row in rows),
         "two undos": len(undoing) > 1,
-        "left": any(name == "left" and value for line in record.history for name, value in line.detail),
+        "left": any(value for name, value in details if name == "left"),
+        "not undone": any(name == "not_undone" for name, _ in details),
     }
     return [what for what, there in found.items() if there]
 

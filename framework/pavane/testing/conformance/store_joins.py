@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pavane.core.answers import Dead, Granted, Paused, Publication, Recorded, Refused
+from pavane.core.answers import Dead, Fenced, Granted, Paused, Publication, Recorded, Refused
 from pavane.core.calls import JoinSpec
 from pavane.core.identity import joined_id, step_id
 from pavane.core.kept import JOINED
 from pavane.core.record import EventRow, UndoSpec
 from pavane.ports.store import Place, RunQuery, Store
-from pavane.testing.conformance.store_stage import Stage, StoreSuite, event
+from pavane.testing.conformance.store_stage import SOON, Stage, StoreSuite, event
 
 UNDO = UndoSpec()
 LEFT, RIGHT = event("left-1", "left"), event("right-1", "right")
@@ -125,6 +125,15 @@ class Joining(StoreSuite):
         await brought_again(stage, LEFT, redrive.generation)
         row = (await stage.read()).steps[step]
         assert (row.state, row.order, row.first_token) == ("committed", 1, 0)
+
+    async def test_who_began_an_arrival_before_its_worker_joined_events_is_fenced(self, store: Store) -> None:
+        stage = await Stage.built(store)
+        before = await stage.granted(WORKER, LEFT, lease=1)
+        await self.pass_time(SOON)
+        assert await brought(stage, LEFT) == ()
+        step = step_id(WORKER, LEFT.id)
+        assert await stage.commit(step, before.token, "mid") == Fenced()
+        assert (await stage.read()).head.leases == 0
 
     async def test_the_latest_definition_of_an_open_join_counts(self, store: Store) -> None:
         stage = await Stage.built(store)

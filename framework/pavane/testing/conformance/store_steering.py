@@ -83,6 +83,17 @@ class Steering(StoreSuite):
         assert (line.by, line.detail) == ("operator-1", (("why", "given up"),))
         assert (await stage.undone(stage.job("s.a"))).run_ended == "compensated"
 
+    async def test_the_last_line_of_a_failed_run_names_what_nobody_undoes(self, store: Store) -> None:
+        stage = await Stage.built(store)
+        for worker, undo in (("s.a", None), ("s.b", UNDO), ("s.c", UndoSpec(admits=("never",)))):
+            await stage.done(worker, "mid", undo=undo)
+        await stage.cancel()
+        await stage.undone(stage.job("s.b"))
+        line = (await stage.history())[-1]
+        named = f"{stage.job('s.a')} {stage.job('s.c')}"
+        assert line.kind == "cancelled"
+        assert line.detail == (("not_undone", named), ("not_undone_count", "2"))
+
     async def test_the_first_way_to_fail_wins_and_a_later_one_is_noted_once(self, store: Store) -> None:
         stage = await Stage.built(store)
         await stage.done("s.w", "bad")
@@ -144,6 +155,7 @@ class Steering(StoreSuite):
         first = await stage.resume()
         assert isinstance(first, Done)
         assert [row.event for row in first.rows] == events[:100]
+        assert await stage.resume() == first
         await stage.mark(*(row.row for row in first.rows))
         release_at = (await stage.read()).head.release_at
         assert release_at > 0

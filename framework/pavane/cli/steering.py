@@ -86,6 +86,7 @@ def resume(
     context: typer.Context,
     meant: Meant,
     dry_run: DryRun = False,
+    reason: Reason = "",
     by: By = None,
     yes: Yes = False,
 ) -> None:
@@ -95,7 +96,8 @@ def resume(
 
     Example: pavane runs resume --status paused --workflow orders --yes
     """
-    _steer(session_of(context), Wish(verb="resume"), meant, dry_run=dry_run, by=by, yes=yes)
+    wish = Wish(verb="resume", reason=reason)
+    _steer(session_of(context), wish, meant, dry_run=dry_run, by=by, yes=yes)
 
 
 def skip(

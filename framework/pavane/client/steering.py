@@ -21,13 +21,17 @@ from pavane.core.answers import ActionAnswer, Done, Refused, UnknownRun
 from pavane.core.calls import Cancel, Compensate, MoveDeadline, Pause, Resume, Skip
 from pavane.core.identity import skipped_id
 from pavane.core.record import EventRow, Record, StepRow
-from pavane.errors import UndeclaredEvent
+from pavane.errors import UndeclaredEvent, UsageError
 from pavane.model.event import Event
 from pavane.model.views import BulkReport, Skipped
 
 Verb: TypeAlias = Literal["cancel", "compensate", "pause", "resume"]
 WholeRun: TypeAlias = Cancel | Compensate | Pause | Resume
 """A call that says no more than its run."""
+
+LONGEST_REASON: Final = 2_000
+LONGEST_ACTOR: Final = 200
+"""Characters. What is said of a pause lies in the run's head, which every call of the run reads."""
 
 PARTICIPLES: Final[dict[Verb, str]] = {
     "cancel": "cancelled",
@@ -57,6 +61,7 @@ async def steer(means: Means, wish: Wish, run: str) -> None:
     """Do it to one run.
 
     Raises:
+        UsageError: what is said is too long.
         RunNotFound: there is no such run.
         ActionRefused: its status forbids it.
         StateUnavailable: the outcome is unknown.
@@ -93,7 +98,7 @@ async def skip(
 
     Raises:
         UndeclaredEvent: the step's worker does not declare this event.
-        UsageError: the event cannot be emitted at all.
+        UsageError: the event cannot be emitted at all, or what is said is too long.
         TooLarge: it is over `settings.max_body`.
         ActionRefused: there is no such step, or its state forbids it.
         StateUnavailable: the outcome is unknown.
@@ -101,6 +106,7 @@ async def skip(
     run, row = record.head.key, record.steps.get(step)
     if row is None:
         raise refused(run, "skipped", "unknown_step", step=step)
+    actor, reason = _said(by, reason, means)
     event = _in_its_place(sending.event_row(means, result, ""), record, row)
     await _check_declared(means, row.worker, event.name)
     call = Skip(
@@ -108,7 +114,7 @@ async def skip(
         subscribed=await means.subscribed(),
         step=step,
         event=event,
-        by=by or means.settings.actor,
+        by=actor,
         reason=reason,
     )
     if refusal := await _settled(means, run, await means.store.skip(call)):
@@ -119,14 +125,13 @@ async def move_deadline(means: Means, run: str, to: datetime, *, reason: str, by
     """Give a run another deadline.
 
     Raises:
-        UsageError: a time without a time zone.
+        UsageError: a time without a time zone, or what is said is too long.
         RunNotFound: there is no such run.
         ActionRefused: it is not running any more, or that time has passed.
         StateUnavailable: the outcome is unknown.
     """
-    call = MoveDeadline(
-        record=run, at=to_milliseconds("to", to), by=by or means.settings.actor, reason=reason
-    )
+    actor, reason = _said(by, reason, means)
+    call = MoveDeadline(record=run, at=to_milliseconds("to", to), by=actor, reason=reason)
     if refusal := await _settled(means, run, await means.store.move_deadline(call)):
         raise refused(run, "given another deadline", refusal)
 
@@ -134,8 +139,24 @@ async def move_deadline(means: Means, run: str, to: datetime, *, reason: str, by
 # one call
 
 
+def _said(by: str | None, reason: str, means: Means) -> tuple[str, str]:
+    """Who wants it, and why.
+
+    Raises:
+        UsageError: one of them is too long.
+    """
+    actor = by or means.settings.actor
+    for what, text, longest in (("reason", reason, LONGEST_REASON), ("by", actor, LONGEST_ACTOR)):
+        if len(text) > longest:
+            raise UsageError(
+                f"{what} has {len(text)} characters; {longest} are allowed.",
+                remedy="Keep the story elsewhere, and give its place as the reason.",
+            )
+    return actor, reason
+
+
 def _call(means: Means, wish: Wish, run: str, subscribed: tuple[str, ...]) -> WholeRun:
-    by, reason = wish.by or means.settings.actor, wish.reason
+    by, reason = _said(wish.by, wish.reason, means)
     match wish.verb:
         case "cancel":
             request = means.new_id()
@@ -147,7 +168,7 @@ def _call(means: Means, wish: Wish, run: str, subscribed: tuple[str, ...]) -> Wh
         case "pause":
             return Pause(record=run, subscribed=subscribed, by=by, reason=reason)
         case "resume":
-            return Resume(record=run, subscribed=subscribed, by=by)
+            return Resume(record=run, subscribed=subscribed, by=by, reason=reason)
 
 
 async def _carry_out(means: Means, call: WholeRun) -> str:

@@ -6,33 +6,40 @@ undo. Every undo waits for those of the steps that its own step caused.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pavane.core.record import Record, StepRow
 
 
 def tie(record: Record) -> None:
     """Write into the rows of the chain whom each holds up, and how many each waits for. In the chain's order."""
     emitter = {event: row.step for row in record.steps.values() for event in row.emitted}
-    chain = set(record.undo)
+    chain = {step: place for place, step in enumerate(record.undo)}
     for step in record.undo:
         row = record.edit(step)
         if row is not None:
             nearest = causes_in_chain(record, row, emitter, chain)
-            row.holds_up = [cause for cause in record.undo if cause in nearest]
+            row.holds_up = sorted(nearest, key=chain.__getitem__)
     for step in record.undo:
         for cause in record.steps[step].holds_up:
             record.steps[cause].awaits += 1
 
 
-def causes_in_chain(record: Record, row: StepRow, emitter: dict[str, str], chain: set[str]) -> set[str]:
+def causes_in_chain(
+    record: Record, row: StepRow, emitter: dict[str, str], chain: Mapping[str, int]
+) -> set[str]:
     """The nearest steps of the chain that a step was caused by: behind each of them its own causes hold on."""
     found: set[str] = set()
     seen = {row.step}
     unseen = [row]
     while unseen:
-        for event in begun_with(record, unseen.pop()):
+        caused = unseen.pop()
+        for event in begun_with(record, caused):
             cause = emitter.get(event, "")
             if not cause or cause in seen:
                 continue
+            if 0 < caused.first_token < record.steps[cause].first_token:
+                continue  # a stranger sent the event before it was emitted: as a cause it would close a circle
             seen.add(cause)
             if cause in chain:
                 found.add(cause)

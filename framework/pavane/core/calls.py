@@ -308,6 +308,7 @@ class Resume(Call):
     """Let jobs begin again, the held ones first to come."""
 
     by: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

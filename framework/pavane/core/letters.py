@@ -26,7 +26,7 @@ from pavane.core.kept import JOINED
 from pavane.core.leasing import lose_lease
 from pavane.core.outbox import LONGEST_RETURN, pending_of, publications, put_event, put_off, report
 from pavane.core.pausing import end_pause, release_held
-from pavane.core.record import Head, JobKind, Letter, Record, StepRow, Work
+from pavane.core.record import Head, JobKind, Letter, OutboxRow, Record, StepRow, Work
 
 FRAMEWORK = "pavane."
 
@@ -308,20 +308,26 @@ def mark(record: Record | None, call: Mark, now: int) -> tuple[Record | None, Ma
     draft = record.fork()
     for row_id in call.rows:
         gone = draft.outbox.pop(row_id, None)
-        if gone is None or gone.kind != "event":
+        if gone is None:
             continue
-        name = draft.events[row_id].name
-        unstall(draft, f"unroutable:{name}", now)
-        if row_id in call.unrouted:
-            draft.remember("unrouted", now, event=name, cause=row_id)
+        unstall(draft, nowhere_to_go(draft, gone), now)
+        if gone.kind == "event" and row_id in call.unrouted:
+            draft.remember("unrouted", now, event=draft.events[row_id].name, cause=row_id)
     for row_id in call.returned:
         back = draft.outbox.get(row_id)
-        if back is not None and back.kind == "event":
+        if back is not None:
             put_off(draft, back, now, longest=LONGEST_RETURN)
-            stall(draft, f"unroutable:{draft.events[row_id].name}", now, call.subscribed)
+            stall(draft, nowhere_to_go(draft, back), now, call.subscribed)
     for copy in call.copies:
         row = draft.edit(copy.step)
         work = row.of(copy.kind) if row else None
         if work is not None and work.generation == copy.generation:
             work.unpublished = ""
     return draft, Marked()
+
+
+def nowhere_to_go(record: Record, row: OutboxRow) -> str:
+    """The reason of a run whose message came back: an event without a binding, a job or undo without a queue."""
+    if row.kind == "event":
+        return f"unroutable:{record.events[row.id].name}"
+    return f"no_queue:{row.worker if row.kind == 'job' else record.steps[row.step].worker}"

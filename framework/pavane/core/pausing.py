@@ -75,14 +75,14 @@ def resume(record: Record | None, call: Resume, now: int) -> tuple[Record | None
     if not record.head.paused_at:
         return record, Done(rows=pending_of(record, ""))
     draft = record.fork()
-    end_pause(draft, now, by=call.by)
+    end_pause(draft, now, by=call.by, reason=call.reason)
     release_held(draft, now)
     draft.head.updated_at = now
     return draft, Done(rows=publications(draft, draft.fresh))
 
 
 def end_pause(record: Record, now: int, *, by: str = "", reason: str = "") -> None:
-    """Take the mark off, if it is there; held jobs are due now. `reason`: what ended it, if nobody resumed the run."""
+    """Take the mark off, if it is there; held jobs are due now. `reason`: why, or what ended it if nobody did."""
     head = record.head
     if not head.paused_at:
         return

@@ -61,10 +61,11 @@ class Outbox:
         if not rows:
             return
         if len(rows) == 1:
-            outcomes = [await self._publish(rows[0])]
+            outcomes: list[str | BaseException] = [await self._publish(rows[0])]
         else:
-            outcomes = await asyncio.gather(*(self._publish(row) for row in rows))
-        done = [(row.row, outcome) for row, outcome in zip(rows, outcomes, strict=True)]
+            outcomes = await asyncio.gather(*(self._publish(row) for row in rows), return_exceptions=True)
+        told = list(zip(rows, outcomes, strict=True))
+        done = [(row.row, outcome) for row, outcome in told if isinstance(outcome, str)]
         self.mark(
             Mark(
                 record=record,
@@ -75,6 +76,10 @@ class Outbox:
             ),
             marked,
         )
+        # Only now: a row that cannot be published must not keep the marks of the others.
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     def mark(self, call: Mark, marked: Callable[[], None] = lambda: None) -> None:
         """Mark in the background, together with what else is to be marked by then.

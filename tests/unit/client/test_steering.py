@@ -390,3 +390,11 @@ async def test_who_acts_is_the_actor_of_the_settings_unless_somebody_is_named() 
 )
 def test_a_code_of_refusal_becomes_words(reason: str, words: str) -> None:
     assert in_words(reason) == words
+
+
+@pytest.mark.parametrize("said", [{"reason": "x" * 2_001}, {"reason": "short", "by": "x" * 201}])
+async def test_a_story_is_not_a_reason(harness: Harness, said: dict[str, str]) -> None:
+    run = await stalled(harness)
+    with pytest.raises(UsageError, match="characters; "):
+        await run.pause(**said)
+    assert not (await run.status()).paused

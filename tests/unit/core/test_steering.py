@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-from pavane.core import agenda, identity, pausing, skipping, steering
+from pavane.core import agenda, identity, letters, pausing, skipping, steering
 from pavane.core import answers as a
 from pavane.core import calls as c
 from pavane.core.kept import JOINED
@@ -283,3 +283,71 @@ def test_undo_side_by_side_waits_only_for_what_a_step_caused() -> None:
     token = world.granted("shop.hotel:start", kind="undo", generation=2).token
     world.commit_undo("shop.hotel:start", token)
     assert world.live.head.phase == "cancelled"
+
+
+def test_the_job_of_a_join_that_comes_too_early_does_not_refuse_the_true_one() -> None:
+    world = started()
+    both, own = "trip.both:", event("joined", JOINED)
+    assert world.begin(both + "joined", event=own, join=spec(own)) == a.Refused(reason="join_open")
+    for name in ("flight", "hotel"):
+        world.begin(both + name, join=spec(event(name)))
+    assert isinstance(world.begin(both + "joined", event=own, join=spec(own)), a.Granted)
+
+
+def test_a_join_that_waits_for_less_since_a_deployment_fires_with_the_next_arrival() -> None:
+    world = started()
+    three = replace(spec(event("hotel")), names=("flight", "hotel", "car"))
+    world.begin("trip.both:car", join=replace(three, names=("car", "flight", "hotel")))
+    world.begin("trip.both:hotel", join=three)
+    world.begin("trip.both:flight", join=spec(event("flight")))  # the car is not asked for any more
+    assert world.live.joins["trip.both"].fired
+    own = event("joined", JOINED)
+    granted = world.granted("trip.both:joined", event=own, join=spec(own))
+    assert [one.name for one in granted.joined] == ["flight", "hotel"]
+
+
+def test_a_run_failed_by_an_event_named_operator_was_given_up_by_nobody() -> None:
+    world = started(contract=replace(CONTRACT, fails=("operator",)))
+    world.done("shop.order:start", "operator")
+    assert isinstance(compensate(world), a.Refused)
+
+
+def test_a_resent_resume_says_again_what_was_released() -> None:
+    world = started()
+    pause(world)
+    hold(world, "shop.pay:start")
+    first, again = resume(world), resume(world)
+    assert isinstance(first, a.Done)
+    assert isinstance(again, a.Done)
+    assert first.rows
+    assert set(first.rows) <= set(again.rows)
+
+
+def test_an_undo_without_a_queue_is_listed_until_it_is_published() -> None:
+    world = started()
+    world.done("s.one:start", "one.done", compensation=UNDO)
+    cancel(world)
+    world.apply(letters.mark, c.Mark(record=RUN, returned=("undo/s.one:start",)))
+    assert world.live.head.stalled == ["no_queue:s.one"]
+    world.apply(letters.mark, c.Mark(record=RUN, rows=("undo/s.one:start",)))
+    assert world.live.head.stalled == []
+
+
+def test_a_job_without_a_queue_is_listed_too() -> None:
+    world = started()
+    for name in ("flight", "hotel"):
+        world.begin(f"trip.both:{name}", join=spec(event(name)))
+    [job] = [row for row in world.live.outbox.values() if row.kind == "job"]
+    world.apply(letters.mark, c.Mark(record=RUN, returned=(job.id,)))
+    assert world.live.head.stalled == ["no_queue:trip.both"]
+
+
+def test_an_event_that_a_stranger_sent_before_it_was_emitted_makes_no_circle() -> None:
+    world = started(contract=replace(CONTRACT, undo="parallel"))
+    world.done("s.b:x", "y", compensation=UNDO)
+    [emitted] = world.row("s.b:x").emitted
+    world.done(f"s.t:{emitted}", "z", compensation=UNDO)
+    world.live.steps[f"s.t:{emitted}"].emitted[:] = ["x"]
+    answer = cancel(world)
+    assert isinstance(answer, a.Done)
+    assert [row.step for row in answer.rows if row.kind == "undo"] == [f"s.t:{emitted}"]

@@ -42,7 +42,7 @@ def hold(call: Hold, blobs: Blobs) -> Document:
 
 
 def resume(call: Resume, blobs: Blobs) -> Document:
-    return {"by": call.by}
+    return {"by": call.by, "reason": call.reason}
 
 
 def skip(call: Skip, blobs: Blobs) -> Document:

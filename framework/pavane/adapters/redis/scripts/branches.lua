@@ -15,9 +15,13 @@ end
 function Branches.causes_in_chain(record, row, emitter, chain)
   local found, seen, unseen = {}, { [row.step] = true }, { row }
   while #unseen > 0 do
-    for _, event in ipairs(Branches.begun_with(record, table.remove(unseen))) do
+    local caused = table.remove(unseen)
+    for _, event in ipairs(Branches.begun_with(record, caused)) do
       local cause = emitter[event]
-      if cause and not seen[cause] then
+      local first = cause and Record.step_of(record, cause).first_token
+      -- A stranger may send an event before it is emitted: as a cause it would close a circle.
+      local forged = cause and caused.first_token > 0 and first > caused.first_token
+      if cause and not forged and not seen[cause] then
         seen[cause] = true
         if chain[cause] then
           found[cause] = true
@@ -36,14 +40,13 @@ function Branches.tie(record)
   for _, step in ipairs(Record.all_steps(record)) do
     for _, event in ipairs(Record.step_of(record, step).emitted) do emitter[event] = step end
   end
-  for _, step in ipairs(order) do chain[step] = true end
+  for place, step in ipairs(order) do chain[step] = place end
   for _, step in ipairs(order) do
     local row = Record.edit(record, step)
     local nearest = Branches.causes_in_chain(record, row, emitter, chain)
     row.holds_up = {}
-    for _, cause in ipairs(order) do
-      if nearest[cause] then row.holds_up[#row.holds_up + 1] = cause end
-    end
+    for cause in pairs(nearest) do row.holds_up[#row.holds_up + 1] = cause end
+    table.sort(row.holds_up, function(a, b) return chain[a] < chain[b] end)
   end
   for _, step in ipairs(order) do
     for _, cause in ipairs(Record.step_of(record, step).holds_up) do

@@ -1,20 +1,27 @@
 -- Note what was published, in as many records of the shard as there are calls. Follows core/letters.py.
 
+-- The reason of a run whose message came back: an event without a binding, a job or undo without a queue.
+local function nowhere_to_go(record, row)
+  if row.kind == 'event' then return 'unroutable:' .. Record.event_of(record, row.id).name end
+  return 'no_queue:' .. (row.kind == 'job' and row.worker or Record.step_of(record, row.step).worker)
+end
+
 local function mark_row(record, call, id, at)
   local gone = Record.drop_waiting(record, 'o' .. id)
-  if not gone or gone.kind ~= 'event' then return end
-  local unrouted = Lists.contains(call.unrouted, id)
-  if #record.head.stalled == 0 and not unrouted then return end -- nobody asks for the event's name
-  local name = Record.event_of(record, id).name
-  Ending.unstall(record, 'unroutable:' .. name, at)
-  if unrouted then Record.remember(record, 'unrouted', at, { event = name, cause = id }) end
+  if not gone then return end
+  local unrouted = gone.kind == 'event' and Lists.contains(call.unrouted, id)
+  if #record.head.stalled == 0 and not unrouted then return end -- nobody asks for a name
+  Ending.unstall(record, nowhere_to_go(record, gone), at)
+  if unrouted then
+    Record.remember(record, 'unrouted', at, { event = Record.event_of(record, id).name, cause = id })
+  end
 end
 
 local function mark_returned(record, id, at)
   local back = Record.waiting_of(record, 'o' .. id)
-  if not back or back.kind ~= 'event' then return end
+  if not back then return end
   Outbox.put_off(record, back, at, Outbox.LONGEST_RETURN)
-  Ending.stall(record, 'unroutable:' .. Record.event_of(record, id).name, at)
+  Ending.stall(record, nowhere_to_go(record, back), at)
 end
 
 local function mark_copy(record, copy)

@@ -21,7 +21,7 @@ function Pausing.release_held(record, at)
   head.release_at = head.held > 0 and at + RELEASE_EVERY or 0
 end
 
--- Take the mark off, if it is there; held jobs are due now. `reason`: what ended it, if nobody resumed the run.
+-- Take the mark off, if it is there; held jobs are due now. `reason`: why, or what ended it if nobody did.
 function Pausing.end_pause(record, at, by, reason)
   local head = record.head
   if head.paused_at == 0 then return end

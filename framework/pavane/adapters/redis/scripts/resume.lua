@@ -5,7 +5,7 @@ return Keep.transition(function(record, at)
   local head = record.head
   if Record.terminal(record) then return 'refused', { reason = 'run_' .. head.phase } end
   if head.paused_at == 0 then return 'done', { rows = Outbox.pending_of(record, '') } end
-  Pausing.end_pause(record, at, CALL.by, '')
+  Pausing.end_pause(record, at, CALL.by, CALL.reason)
   Pausing.release_held(record, at)
   head.updated_at = at
   return 'done', { rows = Outbox.publications(record, record.fresh) }, record

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from pavane.adapters.redis.msgpack import unpacked
+from pavane.adapters.redis.msgpack import unpacked, unpacked_first
 from pavane.core.record import (
     Attempt,
     Contract,
@@ -107,8 +107,7 @@ def outbox_row(stored: Json) -> OutboxRow:
 
 
 def timer(stored: bytes) -> Timer:
-    line, _, rest = stored.partition(b"\n")
-    about: Json = orjson.loads(line)
+    about, rest = unpacked_first(stored)
     return Timer(key=about["key"], at=about["at"], event=event(rest), set_by=about["set_by"])
 
 
@@ -132,7 +131,7 @@ def record(
     found.data = dict(pairs(data))
     for name, value in pairs(waiting):
         if name.startswith("o"):
-            found.outbox[name[1:]] = outbox_row(orjson.loads(value))
+            found.outbox[name[1:]] = outbox_row(unpacked(value))
         else:
             found.timers[name[1:]] = timer(value)
     found.history = [history(line) for line in lines]

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from pavane.adapters.redis import RedisStore
+from pavane.adapters.redis.keys import Keys
 from pavane.adapters.redis.scripting import FOLDER, load_library
 from pavane.core.answers import Committed, Granted, Leased, Released, Renewed, Retrying
 from pavane.core.calls import Release, Renew
@@ -77,6 +78,23 @@ async def test_flushed_scripts_are_loaded_again_by_whoever_misses_them(
     answers = await asyncio.gather(*(stage.begin() for stage in stages))
     assert all(isinstance(answer, Granted) for answer in answers)
     assert client.info("commandstats")["cmdstat_function|load"]["calls"] == 2
+
+
+async def test_nothing_of_a_call_is_left_for_the_next(private: RedisServer, store: RedisStore) -> None:
+    stage = Stage(store)
+    await stage.start()
+    keys = Keys("orders", 4)
+    shard = keys.shard(stage.run)
+    client = redis.Redis.from_url(private.url)
+    epoch = client.get(keys.of_shard("epoch", shard))
+    again = b'{"event":{"id":"%b","name":"%b","blob":1}}' % (
+        stage.first.id.encode(),
+        stage.first.name.encode(),
+    )
+    start = load_library().functions["start"].decode()
+    first, second = (client.fcall(start, 1, keys.run(stage.run, shard), epoch, again, b"") for _ in range(2))
+    assert first == second
+    assert len(first) == 4, "kind, fields, the next time, and the one event that is to be published"
 
 
 async def test_processes_of_two_versions_share_a_server(private: RedisServer, store: RedisStore) -> None:

@@ -35,7 +35,7 @@ class PostgresServer(PrivateServer):
 
     name = "postgresql"
     stop_signal = signal.SIGINT  # "fast": clients are not waited for
-    end_signal = signal.SIGINT  # killed, it would leave a piece of shared memory behind
+    end_signal = signal.SIGQUIT  # "immediate"; killed, it would leave a piece of shared memory behind
 
     def __init__(self, *, url: str | None = None, options: Mapping[str, str] | None = None) -> None:
         super().__init__(url)
@@ -62,17 +62,23 @@ class PostgresServer(PrivateServer):
         self._made.append(name)
         return self._url.set(database=name).render_as_string(hide_password=False)
 
+    def empty(self, database: str) -> None:
+        """Drop all tables of one of these databases: much less to write than another database."""
+        with self._connect(make_url(database)) as connection:
+            connection.execute("drop schema public cascade")
+            connection.execute("create schema public")
+
     def close(self) -> None:
         while self.external and self._made:
             self._execute(f"drop database {self._made.pop()} with (force)")
         super().close()
 
     def _execute(self, statement: str) -> None:
-        with self._connect() as connection:
+        with self._connect(self._url) as connection:
             connection.execute(statement.encode())
 
-    def _connect(self) -> psycopg.Connection:
-        place = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+    def _connect(self, url: URL) -> psycopg.Connection:
+        place = url.set(drivername="postgresql").render_as_string(hide_password=False)
         return psycopg.connect(place, autocommit=True, connect_timeout=10)
 
     def _command(self) -> list[str]:
@@ -115,7 +121,7 @@ class PostgresServer(PrivateServer):
 
     def _is_ready(self) -> bool:
         try:
-            self._connect().close()
+            self._connect(self._url).close()
         except psycopg.OperationalError:
             return False
         return True

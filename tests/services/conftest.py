@@ -22,12 +22,24 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def five_databases(postgres: PostgresServer) -> dict[str, str]:
+    return databases_on(postgres)
+
+
+@pytest.fixture
+def databases(five_databases: dict[str, str], postgres: PostgresServer) -> dict[str, str]:
+    """A PostgreSQL database for each service, without any tables: the variables that say so to them."""
+    for url in five_databases.values():
+        postgres.empty(url)
+    return five_databases
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def kind(request: pytest.FixtureRequest, data: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The test runs once with SQLite files, and once with a PostgreSQL database for each service."""
+    """The test runs once with SQLite files, and once with PostgreSQL databases."""
     if request.param == "postgresql":
-        server: PostgresServer = request.getfixturevalue("postgres")
-        for name, url in databases_on(server).items():
+        for name, url in request.getfixturevalue("databases").items():
             monkeypatch.setenv(name, url)
     return request.param
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pavane.adapters.redis.msgpack import unpacked
+from pavane.adapters.redis.msgpack import unpacked, unpacked_first
 
 
 def number(head: int, code: str, value: float) -> bytes:
@@ -51,6 +51,11 @@ def number(head: int, code: str, value: float) -> bytes:
 )
 def test_every_sort_of_value_is_read(stored: bytes, value: Any) -> None:
     assert unpacked(stored) == value
+
+
+def test_bytes_behind_the_first_value_come_as_they_are() -> None:
+    assert unpacked_first(b"\x81\xa1a\x01\xff\n{}") == ({"a": 1}, b"\xff\n{}")
+    assert unpacked_first(b"\x81\xa1a\x01") == ({"a": 1}, b"")
 
 
 @pytest.mark.parametrize(

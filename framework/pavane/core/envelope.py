@@ -41,10 +41,13 @@ OF_A_LETTER: Final = (LETTER, REASON, WORKER, RECORD)
 TRACE: Final = ("traceparent", "tracestate", "baggage")
 
 _PREFIXES: Final = ("cloudEvents_", "cloudEvents:", "ce-")
+_SPELLINGS: Final = {
+    name: tuple(prefix + name for prefix in _PREFIXES) for name in ("id", "type", "source", "time")
+}
 _ID: Final = re.compile(r"[A-Za-z0-9._:/@+=-]{1,256}")
 _STEP: Final = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+:[A-Za-z0-9._:/@+=-]{1,256}")
-_PRINTABLE: Final = re.compile(r"[\x20-\x7e]{1,512}")
-_BAGGAGE: Final = re.compile(r"[\x20-\x7e]{1,8192}")
+_LONGEST: Final = 512
+_LONGEST_BAGGAGE: Final = 8192
 _LARGEST_NUMBER: Final = 2**31
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
@@ -186,7 +189,11 @@ def read(headers: Mapping[str, object], body: bytes, content_type: str | None) -
             producer=cloud_text(headers, "source"),
             causation=text(headers, "causationid"),
             hops=number(headers, HOPS, default=0),
-            trace=(text(headers, TRACE[0]), text(headers, TRACE[1]), text(headers, TRACE[2], _BAGGAGE)),
+            trace=(
+                text(headers, TRACE[0]),
+                text(headers, TRACE[1]),
+                text(headers, TRACE[2], _LONGEST_BAGGAGE),
+            ),
         ),
         run=run,
         generation=number(headers, GENERATION, default=0),
@@ -196,17 +203,18 @@ def read(headers: Mapping[str, object], body: bytes, content_type: str | None) -
     )
 
 
-def text(headers: Mapping[str, object], name: str, allowed: re.Pattern[str] = _PRINTABLE) -> str:
+def text(headers: Mapping[str, object], name: str, longest: int = _LONGEST) -> str:
     """A header as printable ASCII text; empty if it is absent or anything else."""
     value = headers.get(name)
-    return value if isinstance(value, str) and allowed.fullmatch(value) else ""
+    fits = isinstance(value, str) and len(value) <= longest and value.isascii() and value.isprintable()
+    return value if fits and isinstance(value, str) else ""
 
 
 def cloud_text(headers: Mapping[str, object], name: str) -> str:
     """A CloudEvents attribute under the first of its prefixes that is there."""
-    for prefix in _PREFIXES:
-        if prefix + name in headers:
-            return text(headers, prefix + name)
+    for spelled in _SPELLINGS[name]:
+        if spelled in headers:
+            return text(headers, spelled)
     return ""
 
 

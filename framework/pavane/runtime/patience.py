@@ -62,10 +62,11 @@ class Patience:
                 return answer
 
     def noticed(self, what: str, error: Exception) -> None:
-        """Somebody was not answered: say it, once for each outage. Nobody but a person ends a lost state."""
-        known, self._away[what] = what in self._away, error
-        if not known:
-            level = logging.ERROR if isinstance(error, StateLost) else logging.WARNING
+        """Somebody was not answered: say it, once for each outage, and again if the state turns out to be lost."""
+        before, self._away[what] = self._away.get(what), error
+        lost = isinstance(error, StateLost)
+        if before is None or (lost and not isinstance(before, StateLost)):
+            level = logging.ERROR if lost else logging.WARNING  # nobody but a person ends a lost state
             remedy = getattr(error, "remedy", "")
             log.log(level, "%s: %s Work waits for it; no attempt is spent. %s", what, error, remedy)
 

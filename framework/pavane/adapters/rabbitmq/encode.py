@@ -71,8 +71,14 @@ class Properties:
 def _table(headers: Mapping[str, HeaderValue], most: int) -> bytes:
     parts = [b""]
     for name, value in headers.items():
-        if not name.startswith("x-"):
-            parts.append(_short(name))
+        if name.startswith("x-"):
+            continue
+        parts.append(_short(name))
+        if type(value) is str:  # nearly all of them: without a call
+            text = value.encode()
+            parts.append(_TEXT.pack(b"S", len(text)))
+            parts.append(text)
+        else:
             parts.append(_value(name, value))
     content = b"".join(parts)
     if len(content) > most:

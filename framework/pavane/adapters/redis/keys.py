@@ -17,8 +17,8 @@ Of one record (a run, named `<workflow>:<run id>`, or an event outside workflows
     events:<record>   hash    event id -> one line of JSON (id, name, version, time, producer, causation, hops,
                               trace), a newline, the payload as it came
     data:<record>     hash    key -> opaque bytes: the run's data
-    waiting:<record>  hash    `o<row id>`: JSON of a row of the outbox
-                              `t<key>`: JSON of a timer, a newline, its event as in `events`
+    waiting:<record>  hash    `o<row id>`: a row of the outbox in MessagePack
+                              `t<key>`: a timer in MessagePack, right behind it its event as in `events`
     agenda:<record>   zset    the same members, scored with the time they are due
     held:<record>     hash    `<kind>/<generation>/<step id>` -> MessagePack of a delivery that came while the run was
                               paused

@@ -28,13 +28,19 @@ def unpacked(stored: bytes) -> Any:
     Raises:
         ValueError: they hold anything else.
     """
+    value, rest = unpacked_first(stored)
+    if rest:
+        raise ValueError(f"not one value of MessagePack: {stored[:40]!r}")
+    return value
+
+
+def unpacked_first(stored: bytes) -> tuple[Any, bytes]:
+    """The value that these bytes begin with, and the rest of them."""
     try:
         value, stop = _value(stored, 0)
     except (IndexError, KeyError, struct.error) as error:
         raise ValueError(f"not MessagePack: {stored[:40]!r}") from error
-    if stop != len(stored):
-        raise ValueError(f"not one value of MessagePack: {stored[:40]!r}")
-    return value
+    return value, stored[stop:]
 
 
 def _value(stored: bytes, at: int) -> tuple[Any, int]:

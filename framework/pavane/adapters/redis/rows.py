@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from pavane.adapters.redis.msgpack import unpacked
+from pavane.adapters.redis.msgpack import unpacked, unpacked_first
 from pavane.core.kept import HeldJob, Join
 from pavane.core.record import (
     Attempt,
@@ -123,8 +123,7 @@ def join(worker: str, stored: Json) -> Join:
 
 
 def timer(stored: bytes) -> Timer:
-    line, _, rest = stored.partition(b"\n")
-    about: Json = orjson.loads(line)
+    about, rest = unpacked_first(stored)
     return Timer(key=about["key"], at=about["at"], event=event(rest), set_by=about["set_by"])
 
 
@@ -153,7 +152,7 @@ def record(
     found.data = dict(pairs(data))
     for name, value in pairs(waiting):
         if name.startswith("o"):
-            found.outbox[name[1:]] = outbox_row(orjson.loads(value))
+            found.outbox[name[1:]] = outbox_row(unpacked(value))
         else:
             found.timers[name[1:]] = timer(value)
     found.held = {name: held_job(name, unpacked(value)) for name, value in pairs(held)}

@@ -76,7 +76,7 @@ function Keep.save_waiting(record)
     if row then
       local bytes = row.bytes
       row.bytes = nil
-      redis.call('HSET', waiting, field, bytes and cjson.encode(row) .. '\n' .. bytes or cjson.encode(row))
+      redis.call('HSET', waiting, field, cmsgpack.pack(row) .. (bytes or ''))
       row.bytes = bytes
       redis.call('ZADD', agenda, Call.text(row.at or row.next_try), field)
     else
@@ -207,8 +207,8 @@ function Keep.save(record)
   fields[#fields + 1] = 'head'
   fields[#fields + 1] = cmsgpack.pack(Record.strip(record.head, HEAD))
   Keep.save_fields(record, 'run', fields)
-  Keep.save_fields(record, 'events', Keep.event_fields(record))
-  Keep.save_fields(record, 'data', Keep.data_fields(record))
+  if next(record.kept) then Keep.save_fields(record, 'events', Keep.event_fields(record)) end
+  if next(record.data) then Keep.save_fields(record, 'data', Keep.data_fields(record)) end
   Keep.save_expiry(record)
 end
 

@@ -201,12 +201,10 @@ function Record.waiting_of(record, field)
   local row = record.waiting[field]
   if row == nil then
     local bytes = not record.new and redis.call('HGET', Record.name_of(record, 'waiting'), field)
+    local stop
     row = false
-    if bytes then
-      local stop = string.find(bytes, '\n', 1, true)
-      row = cjson.decode(stop and string.sub(bytes, 1, stop - 1) or bytes)
-      if stop then row.bytes = string.sub(bytes, stop + 1) end
-    end
+    if bytes then stop, row = cmsgpack.unpack_one(bytes) end
+    if stop and stop > 0 then row.bytes = string.sub(bytes, stop + 1) end
     record.waiting[field] = row
   end
   return row or nil

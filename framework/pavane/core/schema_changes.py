@@ -88,6 +88,9 @@ class _Comparison:
             yield SchemaChange(path=path, change=f"{_kind(one)}_accepted", widens=not _is_among(one, before))
 
     def _same_kind(self, old: Schema, new: Schema, path: str) -> Iterator[SchemaChange]:
+        if len(_list(old.get("prefixItems"))) != len(_list(new.get("prefixItems"))):
+            yield SchemaChange(path=path, change="length_changed", narrows=True, widens=True)
+            return
         yield from _of_values(old, new, path)
         yield from _of_limits(old, new, path)
         if "properties" in old or "properties" in new:
@@ -136,11 +139,9 @@ class _Comparison:
 
     def _items(self, old: Schema, new: Schema, path: str) -> Iterator[SchemaChange]:
         before, after = _list(old.get("prefixItems")), _list(new.get("prefixItems"))
-        for place, (one, other) in enumerate(zip(before, after, strict=False)):
+        for place, (one, other) in enumerate(zip(before, after, strict=True)):
             yield from self.compare(_schema(one), _schema(other), f"{path}[{place}]")
-        if len(before) != len(after):
-            yield SchemaChange(path=path, change="length_changed", narrows=True, widens=True)
-        elif "items" in old or "items" in new:
+        if "items" in old or "items" in new:
             yield from self.compare(_schema(old.get("items")), _schema(new.get("items")), f"{path}[]")
 
 
@@ -274,7 +275,7 @@ def _without_words(schema: Schema) -> dict[str, Any]:
 
 
 def _canonical(schema: Schema) -> str:
-    return json.dumps(schema, sort_keys=True)
+    return json.dumps(_except(schema, "$defs"), sort_keys=True)
 
 
 def _except(schema: Schema, *words: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from pavane.cli import asyncapi, check, contracts, dlq, doctor, run, runs, start, topology
+from pavane.cli import asyncapi, check, contracts, dlq, doctor, graph, run, runs, start, topology
 from pavane.cli.exits import DONE, INTERRUPTED, TIMED_OUT, USAGE, code_of, remedy_of
 from pavane.cli.later import refuse_later
 from pavane.cli.logs import quiet_logs
@@ -59,6 +59,7 @@ program.add_typer(topology.commands, name="topology")
 program.command("asyncapi")(asyncapi.asyncapi)
 program.add_typer(contracts.commands, name="contracts")
 program.command("check")(check.check)
+program.command("graph")(graph.graph)
 program.command("doctor")(doctor.doctor)
 
 

@@ -113,11 +113,14 @@ def contracts_of(
 ) -> Contracts:
     """The contracts of these definitions; `outside` are events that systems outside emit.
 
+    pavane's own events are not among them: they are no promise of the app.
+
     Raises:
         UsageError: a field's type has no JSON Schema.
     """
+    sides = sides_of(workers, workflows, outside)
     return Contracts(
-        events=tuple(_event(one) for one in sides_of(workers, workflows, outside)),
+        events=tuple(_event(one) for one in sides if not one.event.event_name.startswith(RESERVED)),
         workflows=tuple(_workflow(one) for one in sorted(workflows, key=lambda workflow: workflow.name)),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import Enum
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
@@ -89,7 +89,7 @@ def model(fields: dict[str, Any], **config: Any) -> dict[str, Any]:
     given: dict[str, Any] = {
         name: one if isinstance(one, tuple) else (one, ...) for name, one in fields.items()
     }
-    return create_model("M", __config__=ConfigDict(**config), **given).model_json_schema()
+    return create_model("M", __config__=cast("ConfigDict", config), **given).model_json_schema()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.old} to {case.new}")

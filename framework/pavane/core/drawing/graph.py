@@ -38,14 +38,16 @@ class Node:
     Attributes:
         name: an event's name, or `service.worker`.
         notes: what else has to be read beside the name, a line each.
+        became: of a run: what became of it, a line each.
         roles: why it looks different from others.
         about: the description, for formats that show it on demand.
-        state: of a run: what became of it, `idle` if nothing; empty in a definition.
+        state: `became` in a word, `idle` if nothing did; empty in a definition.
     """
 
     kind: NodeKind
     name: str
     notes: tuple[str, ...] = ()
+    became: tuple[str, ...] = ()
     roles: tuple[Role, ...] = ()
     about: str = ""
     state: NodeState = ""

@@ -121,14 +121,14 @@ class _Seen:
         }
 
     def event(self, node: Node) -> Node:
-        notes = list(node.notes)
+        became: list[str] = []
         if count := self.came.get(node.name, 0):
-            notes += [f"{count} times"] if count > 1 else []
-            notes += ["ended the run"] if node.name == self._run.reason else []
+            became += [f"{count} times"] if count > 1 else []
+            became += ["ended the run"] if node.name == self._run.reason else []
         if node.name in self.due:
-            notes.append(f"due at {_moment(self.due[node.name])}")
+            became.append(f"due at {_moment(self.due[node.name])}")
         state: NodeState = "came" if count else "waiting" if node.name in self.due else "idle"
-        return replace(node, notes=tuple(notes), state=state)
+        return replace(node, became=tuple(became), state=state)
 
     def worker(self, node: Node) -> Node:
         steps = self.steps.get(node.name, [])
@@ -136,7 +136,7 @@ class _Seen:
             return replace(node, state="idle")
         states = Counter(step.status for step in steps)
         state = min(states, key=WORST_FIRST.index)
-        return replace(node, notes=(*node.notes, *_what_became(steps)), state=state)
+        return replace(node, became=tuple(_what_became(steps)), state=state)
 
     def state_of(self, link: Link) -> LinkState:
         steps = self.heard.get((link.source, link.target))
@@ -179,12 +179,12 @@ def _last_error(step: Step) -> str:
 
 def _title(run: RunStatus) -> tuple[str, ...]:
     about: str = run.status
-    if run.reason:
-        about += f": {run.reason}"
+    if run.reason or run.stalled:
+        about += f": {', '.join(run.stalled) or run.reason}"
     if run.ended_at is not None:
         about += f", after {_duration((run.ended_at - run.started_at).total_seconds())}"
     waiting = [f"waits for {one.kind} {one.ref}" for one in run.waiting_for if one.kind != "timer"]
-    return (run.run, about, *(f"stalled: {reason}" for reason in run.stalled), *waiting)
+    return (run.run, about, *waiting)
 
 
 def _words(state: str) -> str:

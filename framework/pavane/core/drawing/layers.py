@@ -7,7 +7,7 @@ neighbouring rows only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -42,11 +42,14 @@ class Layers:
         return above, below
 
 
-def layers(boxes: int, links: Sequence[Link]) -> Layers:
-    """Put boxes 0 … `boxes` - 1 into rows. No link may lead from a box to itself."""
-    turned = closing_links(boxes, links)
+def layers(boxes: int, links: Sequence[Link], first: Collection[int] = ()) -> Layers:
+    """Put boxes 0 … `boxes` - 1 into rows. No link may lead from a box to itself.
+
+    What follows is seen from the boxes in `first`, and they stand as high as they can.
+    """
+    turned = closing_links(boxes, links, first)
     down = [(b, a) if place in turned else (a, b) for place, (a, b) in enumerate(links)]
-    rank = ranks(boxes, down)
+    rank = ranks(boxes, down, first)
     rows: list[list[int]] = [[] for _ in range(max(rank, default=-1) + 1)]
     for box in range(boxes):
         rows[rank[box]].append(box)
@@ -61,20 +64,20 @@ def layers(boxes: int, links: Sequence[Link]) -> Layers:
     return Layers(boxes, rows, chains)
 
 
-def closing_links(boxes: int, links: Sequence[Link]) -> frozenset[int]:
-    """The places of the links that close a cycle, on a walk that begins where nothing leads to."""
+def closing_links(boxes: int, links: Sequence[Link], first: Collection[int]) -> frozenset[int]:
+    """The places of the links that close a cycle, on a walk from `first`, then from where nothing leads to."""
     leaving: list[list[tuple[int, int]]] = [[] for _ in range(boxes)]
     for place, (a, b) in enumerate(links):
         leaving[a].append((place, b))
     has_cause = {b for _, b in links}
     closing: set[int] = set()
     seen: set[int] = set()
-    for first in sorted(range(boxes), key=lambda box: (box in has_cause, box)):
-        if first in seen:
+    for begin in sorted(range(boxes), key=lambda box: (box not in first, box in has_cause, box)):
+        if begin in seen:
             continue
-        seen.add(first)
-        path = {first}
-        ahead = [(first, iter(leaving[first]))]
+        seen.add(begin)
+        path = {begin}
+        ahead = [(begin, iter(leaving[begin]))]
         while ahead:
             box, rest = ahead[-1]
             place, following = next(rest, (-1, -1))
@@ -90,7 +93,7 @@ def closing_links(boxes: int, links: Sequence[Link]) -> frozenset[int]:
     return frozenset(closing)
 
 
-def ranks(boxes: int, links: Iterable[Link]) -> list[int]:
+def ranks(boxes: int, links: Iterable[Link], first: Collection[int]) -> list[int]:
     """Each box one row below the lowest of its causes; one with more effects than causes as low as they let it."""
     above: list[list[int]] = [[] for _ in range(boxes)]
     below: list[list[int]] = [[] for _ in range(boxes)]
@@ -107,6 +110,6 @@ def ranks(boxes: int, links: Iterable[Link]) -> list[int]:
             if not waits[following]:
                 order.append(following)
     for box in reversed(order):
-        if len(below[box]) > len(above[box]):
+        if len(below[box]) > len(above[box]) and box not in first:
             rank[box] = min(rank[following] for following in below[box]) - 1
     return rank

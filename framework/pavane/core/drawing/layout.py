@@ -12,7 +12,7 @@ stand below each other, and else along a curve that stays between them and begin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -87,12 +87,15 @@ class Layout:
     routes: tuple[Route, ...]
 
 
-def lay_out(sizes: Mapping[str, Size], links: Sequence[tuple[str, str]]) -> Layout:
+def lay_out(
+    sizes: Mapping[str, Size], links: Sequence[tuple[str, str]], *, first: Collection[str] = ()
+) -> Layout:
     """Lay out boxes and the links between them.
 
     Args:
         sizes: of each box; the order decides where nothing else does.
         links: from cause to effect; a link from a box to itself cannot be drawn.
+        first: boxes where it all begins: they stand as high as they can, and their part of the picture comes first.
 
     Raises:
         ValueError: such a link, or one whose box has no size.
@@ -100,7 +103,10 @@ def lay_out(sizes: Mapping[str, Size], links: Sequence[tuple[str, str]]) -> Layo
     for source, target in links:
         if source == target or source not in sizes or target not in sizes:
             raise ValueError(f"no link can be drawn from {source!a} to {target!a}")
-    parts = [_lay_out_part({name: sizes[name] for name in part}, links) for part in _parts(sizes, links)]
+    parts = [
+        _lay_out_part({name: sizes[name] for name in part}, links, first)
+        for part in sorted(_parts(sizes, links), key=lambda part: _first_then_large(part, first))
+    ]
     places = _side_by_side([Size(part.width, part.height) for part in parts])
     boxes: dict[str, Rect] = {}
     routes: dict[tuple[str, str], list[Route]] = {}
@@ -117,7 +123,7 @@ def lay_out(sizes: Mapping[str, Size], links: Sequence[tuple[str, str]]) -> Layo
 
 
 def _parts(sizes: Mapping[str, Size], links: Sequence[tuple[str, str]]) -> list[list[str]]:
-    """The boxes that links join, the largest part first, each in the given order."""
+    """The boxes that links join, each part in the given order."""
     beside: dict[str, list[str]] = {name: [] for name in sizes}
     for source, target in links:
         beside[source].append(target)
@@ -133,16 +139,20 @@ def _parts(sizes: Mapping[str, Size], links: Sequence[tuple[str, str]]) -> list[
     parts: dict[int, list[str]] = {}
     for name in sizes:
         parts.setdefault(part_of[name], []).append(name)
-    return sorted(parts.values(), key=len, reverse=True)
+    return list(parts.values())
+
+
+def _first_then_large(part: Sequence[str], first: Collection[str]) -> tuple[bool, int]:
+    """The order of the parts."""
+    return not any(name in first for name in part), -len(part)
 
 
 def _side_by_side(sizes: Sequence[Size]) -> list[tuple[float, float]]:
     """Places in shelves, filled from left to right."""
     area = sum((size.width + PART_GAP) * (size.height + PART_GAP) for size in sizes)
-    first = sizes[0].width if sizes else 0.0
-    second = sizes[1].width + PART_GAP if len(sizes) > 1 else 0.0
-    # The largest part has at least one beside it: a part that only watches should not be missed below.
-    widest = max(first + second, (area * ASPECT) ** 0.5, *(size.width for size in sizes), 0.0)
+    least = sum(size.width + PART_GAP for size in sizes[:2]) - PART_GAP
+    # The first part has at least one beside it: a part that only watches should not be missed below.
+    widest = max(least, (area * ASPECT) ** 0.5, *(size.width for size in sizes), 0.0)
     places: list[tuple[float, float]] = []
     x = y = shelf = 0.0
     for size in sizes:
@@ -154,11 +164,13 @@ def _side_by_side(sizes: Sequence[Size]) -> list[tuple[float, float]]:
     return places
 
 
-def _lay_out_part(sizes: Mapping[str, Size], links: Sequence[tuple[str, str]]) -> Layout:
+def _lay_out_part(
+    sizes: Mapping[str, Size], links: Sequence[tuple[str, str]], first: Collection[str]
+) -> Layout:
     names = list(sizes)
     number = {name: index for index, name in enumerate(names)}
     inside = [(number[a], number[b]) for a, b in links if a in number]
-    layered = layers(len(names), inside)
+    layered = layers(len(names), inside, {number[name] for name in first if name in number})
     rows = put_in_order(layered)
     bends = sum(map(len, rows)) - len(names)
     widths = [sizes[name].width for name in names] + [BEND] * bends

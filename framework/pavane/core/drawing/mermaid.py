@@ -67,7 +67,9 @@ def short_names(nodes: Iterable[Node]) -> dict[str, str]:
 
 def label_lines(node: Node) -> list[str]:
     """What a box says, for formats that lay out by themselves."""
-    notes = [part for note in node.notes for part in wrapped(note, NOTE_CELLS, lines=NOTE_LINES)]
+    notes = [
+        part for note in (*node.notes, *node.became) for part in wrapped(note, NOTE_CELLS, lines=NOTE_LINES)
+    ]
     return [harmless(node.name), *notes]
 
 

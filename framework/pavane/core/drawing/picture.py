@@ -69,7 +69,7 @@ class Picture:
 
 
 _Text = tuple[str, str, float]
-"""What a line says, its kind (`title`, `about`, `service`, `name`, `note`), its font size."""
+"""What a line says, its kind (`title`, `about`, `service`, `name`, `note`, `became`), its font size."""
 
 
 def picture_of(graph: Graph) -> Picture:
@@ -79,7 +79,8 @@ def picture_of(graph: Graph) -> Picture:
     head = _size(title)
     above = MARGIN + (head.height + MARGIN if title else 0.0)
     links = [(link.source, link.target) for link in graph.links]
-    layout = lay_out({name: _box_size(lines) for name, lines in texts.items()}, links)
+    starts = [node.id for node in graph.nodes if "start" in node.roles]
+    layout = lay_out({name: _box_size(lines) for name, lines in texts.items()}, links, first=starts)
     boxes = [
         Box(node, rect, _labels(texts[node.id], rect, PADDING_Y))
         for node in graph.nodes
@@ -119,6 +120,11 @@ def _texts(node: Node) -> list[_Text]:
             (part, "note", SMALL_SIZE)
             for note in node.notes
             for part in wrapped(note, NOTE_CELLS, lines=NOTE_LINES)
+        ),
+        *(
+            (part, "became", SMALL_SIZE)
+            for line in node.became
+            for part in wrapped(line, NOTE_CELLS, lines=NOTE_LINES)
         ),
     ]
 

@@ -17,7 +17,7 @@ from pavane.core.drawing.text import harmless
 
 STYLE: Final = """
 text { font-family: "DejaVu Sans Mono", Menlo, "Liberation Mono", Consolas, monospace; fill: #1f2933; }
-.title, .name { font-weight: bold; }
+.title, .name, .became { font-weight: bold; }
 .service, .note, .about { fill: #52606d; }
 .box { fill: #ffffff; stroke: #52606d; stroke-width: 1.5; }
 .event .box { fill: #e8f1fb; stroke: #2b6cb0; }

@@ -1,8 +1,7 @@
 """Reads a handler's source for what its signature does not say: how it sends events, and whether it acts outside.
 
-Nothing is run and nothing is guessed. What cannot be followed (no source, an event made elsewhere, a context
-handed to code that is not a plain function) makes the reading `unclear`, and nobody may conclude anything from
-what is then missing in it.
+Nothing is run and nothing is guessed. What cannot be followed is left out (no source, an event made elsewhere, a
+context handed to code that is not a plain function): nobody may conclude anything from what is missing.
 """
 
 from __future__ import annotations
@@ -24,6 +23,8 @@ from pavane.model.source import Place
 _MARKS: Final = ("idempotency_key", "fencing_token")
 """What a handler passes on so that an effect outside is not made twice, or not by the wrong one."""
 
+_CONSTRUCTORS: Final = ("model_validate", "model_validate_json", "model_construct")
+
 
 @dataclass(frozen=True, slots=True)
 class Sending:
@@ -41,12 +42,10 @@ class SourceReading:
     Attributes:
         sendings: `ctx.emit(…)`, `ctx.after(…)`, and events that are made in a `return`.
         acts_outside: it passes its idempotency key or its fencing token on.
-        unclear: there may be more.
     """
 
     sendings: list[Sending] = field(default_factory=list[Sending])
     acts_outside: bool = False
-    unclear: bool = False
 
 
 def read_source(handler: Callable[..., Any]) -> SourceReading:
@@ -57,9 +56,8 @@ def read_source(handler: Callable[..., Any]) -> SourceReading:
     except (TypeError, ValueError):
         names = []
     function = _plain(handler)
-    if function is None or not names:
-        return SourceReading(unclear=True)
-    _Reader(function, names[0], reading, seen=set(), is_handler=True).read()
+    if function is not None and names:
+        _Reader(function, names[0], reading, seen=set(), is_handler=True).read()
     return reading
 
 
@@ -80,13 +78,11 @@ class _Reader:
         self._reading = reading
         self._seen = seen
         self._is_handler = is_handler
-        self._understood: set[ast.AST] = set()
         self._assigned: dict[str, list[ast.expr]] = {}
 
     def read(self) -> None:
         tree = _tree(self._function)
         if tree is None:
-            self._reading.unclear = True
             return
         self._seen.add((self._function, self._context))
         nodes = [node for statement in tree.body for node in ast.walk(statement)]
@@ -95,10 +91,10 @@ class _Reader:
         for node in nodes:
             if isinstance(node, ast.Call):
                 self._call(node)
-        for node in nodes:
-            self._mention(node)
+            elif isinstance(node, ast.Attribute) and node.attr in _MARKS and self._is_context(node.value):
+                self._reading.acts_outside = True
         for node in _own_returns(tree) if self._is_handler else ():
-            for event in self._events_of(node.value) or ():
+            for event in self._events_of(node.value):
                 self._send(event, node, later=False)
 
     def _note_assignment(self, node: ast.AST) -> None:
@@ -117,7 +113,6 @@ class _Reader:
         called = call.func
         if isinstance(called, ast.Attribute) and self._is_context(called.value):
             if called.attr in ("emit", "after"):
-                self._understood.add(called)
                 self._sent_by(call, later=called.attr == "after")
             return
         handed = [index for index, argument in enumerate(call.args) if self._is_context(argument)]
@@ -128,7 +123,6 @@ class _Reader:
         if any(isinstance(argument, ast.Starred) for argument in call.args) or handed[-1] >= len(names):
             return
         for index in handed:
-            self._understood.add(call.args[index])
             if (function, names[index]) not in self._seen:
                 _Reader(function, names[index], self._reading, seen=self._seen).read()
 
@@ -136,22 +130,8 @@ class _Reader:
         position = 1 if later else 0
         given = call.args[position] if len(call.args) > position else None
         named = next((word.value for word in call.keywords if word.arg == "event"), None)
-        events = self._events_of(given or named)
-        if events is None:
-            self._reading.unclear = True
-        for event in events or ():
+        for event in self._events_of(given or named):
             self._send(event, call, later=later)
-
-    def _mention(self, node: ast.AST) -> None:
-        """What else is done with the context: a mark is passed on, or it goes where it is not followed."""
-        if isinstance(node, ast.Attribute) and self._is_context(node.value):
-            self._understood.add(node.value)
-            if node.attr in _MARKS:
-                self._reading.acts_outside = True
-            if node.attr in ("emit", "after") and node not in self._understood:
-                self._reading.unclear = True
-        elif self._is_context(node) and node not in self._understood:
-            self._reading.unclear = True
 
     def _is_context(self, node: ast.AST) -> bool:
         return isinstance(node, ast.Name) and node.id == self._context
@@ -161,23 +141,22 @@ class _Reader:
         place = Place(code.co_filename, code.co_firstlineno + node.lineno - 1)
         self._reading.sendings.append(Sending(event, place, later))
 
-    def _events_of(self, node: ast.expr | None) -> list[type[Event]] | None:
-        """The classes of which the expression makes an event; `None` if that cannot be seen."""
+    def _events_of(self, node: ast.expr | None) -> list[type[Event]]:
+        """The classes of which the expression makes an event, as far as that can be seen."""
         if isinstance(node, ast.IfExp):
-            one, other = self._events_of(node.body), self._events_of(node.orelse)
-            return None if one is None or other is None else [*one, *other]
-        if isinstance(node, ast.Constant) and node.value is None:
-            return []
+            return [*self._events_of(node.body), *self._events_of(node.orelse)]
         if isinstance(node, ast.Call):
-            made = self._value_of(node.func)
-            made = made if isinstance(made, type) else getattr(made, "__self__", None)
-            return [made] if isinstance(made, type) and issubclass(made, Event) else None
+            called = node.func
+            if isinstance(called, ast.Attribute) and called.attr in _CONSTRUCTORS:
+                called = called.value
+            made = self._value_of(called)
+            return [made] if isinstance(made, type) and issubclass(made, Event) else []
         if isinstance(node, ast.Name) and (values := self._assigned.pop(node.id, None)):
             # Taken out meanwhile: a name may be assigned from itself.
-            found = [self._events_of(value) for value in values]
+            found = [event for value in values for event in self._events_of(value)]
             self._assigned[node.id] = values
-            return None if None in found else [event for one in found for event in one or ()]
-        return None
+            return found
+        return []
 
     def _value_of(self, node: ast.expr) -> Any:
         """What a name, or an attribute of one, stands for outside the function; `None` if it is a local one."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pavane.cli.introduce import INTRODUCTION, Introduction
+from pavane.cli.programs import INTRODUCTION, Introduction
 from pavane.core.choreography import Program
 from pavane.errors import DefinitionError, UsageError
 from pavane.settings import Settings

@@ -22,7 +22,7 @@ def check(
     apps: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="APP…|FOLDER",
+            metavar="APP|FOLDER",
             help="module:app, several of them, or a folder whose apps are all taken; without it PAVANE_APP.",
             show_default=False,
         ),

@@ -9,30 +9,12 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from dataclasses import dataclass
-from typing import Final
-
-from pydantic import TypeAdapter
 
 from pavane.cli.exits import remedy_of
 from pavane.cli.loading import load_app
-from pavane.cli.programs import program_of
-from pavane.core.choreography import Program
-from pavane.errors import DefinitionError, PavaneError, Problem
+from pavane.cli.programs import INTRODUCTION, Introduction, program_of
+from pavane.errors import DefinitionError, PavaneError
 from pavane.settings import Settings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Introduction:
-    """The answer: the program, or why there is none; `problems` if it is defined wrongly."""
-
-    program: Program | None = None
-    problems: tuple[Problem, ...] = ()
-    refusal: str = ""
-    remedy: str = ""
-
-
-INTRODUCTION: Final = TypeAdapter(Introduction)
 
 
 def introduce(name: str, shown: str) -> Introduction:

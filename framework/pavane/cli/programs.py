@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import TypeAdapter
 
 from pavane.app import App
 from pavane.builder.handler_source import SourceReading, read_source
 from pavane.core.choreography import Accepted, Contract, Payload, Program, Undeclared, Worker
 from pavane.core.choreography_work import retries_ms
 from pavane.core.payload_schema import readable_versions, schema_of
-from pavane.errors import UsageError
+from pavane.errors import Problem, UsageError
 from pavane.model.definition import WorkerDefinition
 from pavane.model.event import Event
 from pavane.model.source import Place
 from pavane.model.workflow import Workflow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introduction:
+    """What a process answers that was asked to load an app: its program, or why there is none."""
+
+    program: Program | None = None
+    problems: tuple[Problem, ...] = ()
+    refusal: str = ""
+    remedy: str = ""
+
+
+INTRODUCTION: Final = TypeAdapter(Introduction)
 
 
 def program_of(app: App, name: str) -> Program:

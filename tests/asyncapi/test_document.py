@@ -124,7 +124,7 @@ def test_no_credential_gets_into_the_document() -> None:
     done = made(SHOP, **SERVERS)
     assert [(one["protocol"], one["host"], one["pathname"]) for one in done.document["servers"].values()] == [
         ("amqps", "one.example:5671", "/vh"),
-        ("amqp", "[::1]", "/"),
+        ("amqp", "[::1]:5672", "/"),
     ]
     for secret in ("ann", "cret", base64.b64encode(b"secret").decode()):
         assert secret not in re.sub(r"[a-z]+annel|securitySchemes|description", "", done.out)

@@ -29,6 +29,7 @@ Document: TypeAlias = dict[str, Any]
 
 BINDING_VERSION: Final = "0.3.0"
 PERSISTENT: Final = 2
+PORTS: Final = {"amqp": 5672, "amqps": 5671}
 OUTSIDE: Final = "outside"
 
 
@@ -91,9 +92,9 @@ def _servers(broker_url: str | None) -> Document:
         node = urlsplit(f"{scheme}://{rest.rpartition('@')[2]}")
         host = f"[{node.hostname}]" if ":" in (node.hostname or "") else node.hostname
         found[f"broker{number}"] = {
-            "host": f"{host}:{node.port}" if node.port else host,
+            "host": f"{host}:{node.port or PORTS[scheme]}",
             "pathname": node.path or "/",
-            "protocol": node.scheme,
+            "protocol": scheme,
             "protocolVersion": "0.9.1",
             "description": "RabbitMQ; the path names the virtual host.",
             "security": [{"$ref": "#/components/securitySchemes/user"}],

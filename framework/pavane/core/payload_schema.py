@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from pydantic.errors import PydanticInvalidForJsonSchema
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core.core_schema import DecimalSchema
 
 from pavane.errors import UsageError
 from pavane.model.event import Event, gap_in_upcasters, upcasters_of
@@ -22,6 +23,17 @@ _OF_SCHEMAS = ("properties", "patternProperties", "$defs", "dependentSchemas")
 _NOT_SCHEMAS = ("default", "examples", "enum", "const", "required")
 
 
+class PayloadSchema(GenerateJsonSchema):
+    """pydantic's schemas, in which a decimal written as text is not any text."""
+
+    def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
+        made = super().decimal_schema(schema)
+        for one in made.get("anyOf", ()):
+            if one.get("type") == "string":
+                one.setdefault("format", "decimal")
+        return made
+
+
 def schema_of(event: type[Event]) -> Schema:
     """The event's payload, complete in itself (`$defs` inside).
 
@@ -29,7 +41,7 @@ def schema_of(event: type[Event]) -> Schema:
         UsageError: a field's type has no JSON Schema.
     """
     try:
-        return event.model_json_schema()
+        return event.model_json_schema(schema_generator=PayloadSchema)
     except PydanticInvalidForJsonSchema as error:
         raise _without_schema(event, error) from error
 
@@ -42,7 +54,9 @@ def shared_schemas(events: Sequence[type[Event]]) -> tuple[dict[str, Schema], di
     """
     for event in events:
         schema_of(event)  # so that the refusal names the event
-    made, rest = models_json_schema([(event, "validation") for event in events], ref_template=_REF)
+    made, rest = models_json_schema(
+        [(event, "validation") for event in events], ref_template=_REF, schema_generator=PayloadSchema
+    )
     definitions: dict[str, Any] = rest.get("$defs", {})
     payloads = {event.event_name: draft_07(made[event, "validation"]) for event in events}
     return payloads, {name: draft_07(schema) for name, schema in sorted(definitions.items())}

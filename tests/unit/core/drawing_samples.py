@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from pavane import App, Event, Service, Workflow
 from pavane.core.drawing.definitions import Definitions, graph_of
-from pavane.core.drawing.graph import Graph
+from pavane.core.drawing.graph import Graph, Link, Node
 from services.demo.stage import app as orders_app
 
-HOSTILE = (
+HOSTILE: Final = (
     '"]; evil [label="',
     "</text><script>alert(1)</script>",
     "]]>&amp;&#60;<!--",
@@ -31,6 +31,19 @@ HOSTILE = (
 
 def order_flow() -> Graph:
     return graph_of(definitions_of(orders_app), title=("order_fulfilment",))
+
+
+def hostile() -> Graph:
+    """Every hostile text as the name, note and outcome of a node, and as the title."""
+    nodes = [
+        Node(kind=kind, name=f"{number}{text}", notes=(text, text), became=(text,), about=text, state="dead")
+        for number, text in enumerate(HOSTILE)
+        for kind in ("event", "worker")
+    ]
+    links = tuple(
+        Link(source=a.id, target=b.id, kind="hears") for a, b in zip(nodes[::2], nodes[1::2], strict=True)
+    )
+    return Graph(title=HOSTILE, nodes=tuple(nodes), links=links)
 
 
 def definitions_of(app: App) -> Definitions:

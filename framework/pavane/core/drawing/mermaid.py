@@ -36,7 +36,8 @@ CLASSES: Final = {
 }
 ARROWS: Final = {"": "-->", "idle": "-->", "taken": "==>", "refused": "-.-x"}
 
-_NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9 _.,:()/+-]")
+_NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9 _.,:()/+-]|[.+-](?= |$)")
+"""The second half: `1. ` or `- ` would begin a list."""
 
 
 def mermaid(graph: Graph) -> str:

@@ -165,9 +165,19 @@ def test_a_run_that_waits_for_an_event_from_outside_is_not_endless() -> None:
     assert ("endless_workflow", "flow") in found(*workers)
     assert found(*workers, outside="done") == []
     assert found(*workers, worker("c", "paid", "done"), outside="paid") == []
+    stops = (worker("a", "begun", "sent done"), worker("b", "sent"))
+    assert found(*stops) == [("endless_workflow", "flow")]
+    assert found(*stops, worker("c", "paid", "done"), outside="paid") == []
 
 
-def test_what_follows_an_ending_or_another_start_leads_nowhere() -> None:
+def test_an_event_that_starts_another_run_leaves_this_one() -> None:
+    other = Contract(name="other", starts_with="next", completes_with=("done",))
+    workers = (worker("a", "begun", "next"), worker("b", "next", "done"))
+    program = Program(name="p", workers=workers, workflows=(flow(), other))
+    assert [(one.code, one.subject) for one in findings_of([program])] == [("endless_workflow", "flow")]
+
+
+def test_what_follows_an_ending_leads_nowhere() -> None:
     closing = (worker("a", "begun", "broken"), worker("b", "broken", "done"))
     assert ("endless_workflow", "flow") in found(*closing, workflow=flow("broken"))
 

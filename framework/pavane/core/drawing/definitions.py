@@ -24,8 +24,8 @@ class Definitions:
     def part_of(self, workflow: Workflow[Any, Any]) -> Definitions:
         """What can follow from a workflow's start, from its endings, and from pavane's own events about its runs.
 
-        An event from outside takes part if what follows from it does. Another workflow's start belongs to the run
-        that it starts, so nothing that follows from it is in here.
+        An event from outside takes part if what follows from it does. A start belongs to the run that it starts, so
+        what follows from another workflow's is not in here, nor what leads to this one's.
         """
         others = {one.starts_with.event_name for one in self.workflows if one is not workflow}
         heard = {event.event_name for worker in self.workers for event in worker.events}
@@ -34,7 +34,7 @@ class Definitions:
         inside = self._following(first, others)
         outside: list[type[Event]] = []
         for event in self.outside:
-            following = self._following({event.event_name}, others)
+            following = self._following({event.event_name}, others | {workflow.starts_with.event_name})
             if not inside.isdisjoint(following):
                 outside.append(event)
                 inside |= following

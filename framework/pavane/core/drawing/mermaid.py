@@ -36,6 +36,9 @@ CLASSES: Final = {
 }
 ARROWS: Final = {"": "-->", "idle": "-->", "taken": "==>", "refused": "-.-x"}
 
+LONGEST_NAME: Final = 200
+"""In characters; every name that pavane lets through is shorter."""
+
 _NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9 _.,:()/+-]|[.+-](?= |$)")
 """The second half: `1. ` or `- ` would begin a list."""
 
@@ -71,7 +74,7 @@ def label_lines(node: Node) -> list[str]:
     notes = [
         part for note in (*node.notes, *node.became) for part in wrapped(note, NOTE_CELLS, lines=NOTE_LINES)
     ]
-    return [harmless(node.name), *notes]
+    return [*(wrapped(node.name, LONGEST_NAME, lines=1) or [""]), *notes]
 
 
 def _shape(node: Node) -> str:

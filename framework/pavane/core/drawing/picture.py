@@ -24,8 +24,8 @@ ASCENT = 1.0
 NAME_CELLS, NOTE_CELLS, TITLE_CELLS = 34, 40, 100
 """Where lines are broken."""
 
-NOTE_LINES = 3
-"""What a note from data may take of the picture."""
+NAME_LINES, NOTE_LINES = 8, 3
+"""What a name or a note from data may take of the picture; every name that pavane lets through fits."""
 
 LEAST_WIDTH = 70.0
 
@@ -114,8 +114,8 @@ def _texts(node: Node) -> list[_Text]:
     if not dot:
         service, name = "", node.name
     return [
-        *((part, "service", SMALL_SIZE) for part in wrapped(service, NAME_CELLS)),
-        *((part, "name", NAME_SIZE) for part in wrapped(name, NAME_CELLS)),
+        *((part, "service", SMALL_SIZE) for part in wrapped(service, NAME_CELLS, lines=NAME_LINES)),
+        *((part, "name", NAME_SIZE) for part in wrapped(name, NAME_CELLS, lines=NAME_LINES)),
         *(
             (part, "note", SMALL_SIZE)
             for note in node.notes

@@ -145,7 +145,7 @@ async def test_a_run_that_was_undone_says_so_with_its_attempts() -> None:
 
 async def test_a_run_that_is_stalled_shows_the_dead_step_and_its_error() -> None:
     async with Harness(app, seed=1) as harness:
-        harness.fail("shop.pay", Reject('no "bank" <knows> us'))
+        harness.fail("shop.pay", Reject('no "bank"\n  <knows> us'))
         graph = await drawn(harness, await start(harness))
     assert graph.title[1].startswith("stalled: dead:shop.pay:")
     assert any(line.startswith("waits for dead_letter ") for line in graph.title)

@@ -173,8 +173,13 @@ def _last_error(step: Step) -> str:
     undo: Sequence[Attempt] = step.undo.attempts if step.undo is not None else ()
     for attempt in (*reversed(undo), *reversed(step.attempts)):
         if attempt.error or attempt.error_type:
-            return ": ".join(part for part in (attempt.error_type, attempt.error) if part)
-    return ": ".join(part for part in (step.error_type, step.error) if part)
+            return _error(attempt.error_type, attempt.error)
+    return _error(step.error_type, step.error)
+
+
+def _error(*parts: str | None) -> str:
+    """In one line: lines are broken where the picture has room."""
+    return " ".join(": ".join(part for part in parts if part).split())
 
 
 def _title(run: RunStatus) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def test_a_dead_step_is_drawn_with_its_error_made_harmless(pavane: Pavane, poiso
         assert done.code == 0
         assert "dead" in done.out
         assert "\x1b" not in done.out
-    root = ElementTree.fromstring(done.out)
+    root = ElementTree.fromstring(pavane("graph", "--run", run, "--format", "svg").out)
     texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
     assert run in texts
     assert "error: Reject: poisoned \ufffd[31m" in texts

@@ -9,6 +9,7 @@ import pytest
 from pavane.core.drawing.dot import dot
 from pavane.core.drawing.graph import Graph, Link, Node
 from pavane.core.drawing.mermaid import label_lines, mermaid, short_names
+from pavane.core.drawing.text import harmless
 from tests.unit.core.drawing_samples import hostile, order_flow
 
 GRAPHS = {"the order flow": order_flow(), "hostile": hostile()}
@@ -27,16 +28,17 @@ def mermaid_lines(label: str) -> list[str]:
 
 
 def dot_lines(label: str) -> list[str]:
-    """A label as Graphviz reads it: escapes, then references."""
+    """A label as Graphviz reads it: escapes, then references. Every line is ended by one of two escapes."""
     lines, line = [], ""
     for found in re.finditer(r"\\(.)|([^\\])", label):
-        if found[1] == "n":
+        if found[1] in ("n", "l"):
             lines.append(line)
             line = ""
         else:
             assert found[1] in (None, "\\", '"'), "an escape that means something else to Graphviz"
             line += found[1] or found[2]
-    return [re.sub(r"&#(\d+);", lambda found: chr(int(found[1])), line) for line in [*lines, line]]
+    assert not line
+    return [re.sub(r"&#(\d+);", lambda found: chr(int(found[1])), line) for line in lines]
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -72,6 +74,9 @@ def test_dot_says_what_the_graph_says_and_nothing_else(name: str) -> None:
     names = short_names(graph.nodes)
     for node in graph.nodes:
         assert dot_lines(labels[names[node.id]]) == label_lines(node)
+    title = re.search(r'labeljust=l, fontname="monospace", label="((?:[^"\\]|\\.)*)"\];', text)
+    assert title is not None
+    assert dot_lines(title[1]) == [harmless(line) for line in graph.title]
     bare = DOT_STRING.sub("S", text).splitlines()
     statement = re.compile(
         r"digraph pavane \{|\}|    (graph|node) \[(\w+=\w+(, )?)+\];|    [ew]_\w+ \[(\w+=S(, )?)+\];"

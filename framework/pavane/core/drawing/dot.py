@@ -50,7 +50,7 @@ def dot(graph: Graph) -> str:
     title = [harmless(line) for line in graph.title]
     lines = [
         "digraph pavane {",
-        f'    graph [rankdir=TB, labelloc=t, labeljust=l, fontname="monospace", label={_label(title)}];',
+        f'    graph [rankdir=TB, labelloc=t, labeljust=l, fontname="monospace", label={_label(title, "l")}];',
         '    node [fontname="monospace", fontsize=11];',
         *(f"    {names[node.id]} [{_node(node)}];" for node in graph.nodes),
         *(f"    {names[link.source]} -> {names[link.target]}{_link(link)};" for link in graph.links),
@@ -76,8 +76,9 @@ def _link(link: Link) -> str:
     return f" [{listed}]" if listed else ""
 
 
-def _label(lines: list[str]) -> str:
-    return '"' + "\\n".join(_quoted(line) for line in lines) + '"'
+def _label(lines: list[str], end: str = "n") -> str:
+    """Every line with its end: `n` centres it, `l` sets it to the left."""
+    return '"' + "".join(f"{_quoted(line)}\\{end}" for line in lines) + '"'
 
 
 def _quoted(text: str) -> str:

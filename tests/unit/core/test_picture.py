@@ -25,6 +25,7 @@ def graphs() -> dict[str, Graph]:
     return {
         "the order flow": order_flow(),
         **many,
+        "a title wider than what it stands above": Graph(title=("x" * 99,), nodes=(), links=()),
         "hostile": hostile(),
         "nothing": Graph(title=(), nodes=(), links=()),
     }

@@ -18,7 +18,7 @@ demo: setup ## run orders through five services (SEED, COUNT, DECLINE, REFUSE, L
 test: setup ## run all checks and all tests; nothing may be skipped
 	@$(PYTHON) -m tests.run
 
-check: setup ## check format, lint, types and layers
+check: setup ## check format, lint, types, layers and the choreography of the services
 	@$(PYTHON) -m tests.check
 
 bench: setup ## measure a five-step chain beside a plain aio-pika chain (JSON=1)

@@ -1,4 +1,4 @@
-"""`make check`: format, lint, types and layers; all of them run, also after one has failed.
+"""`make check`: format, lint, types, layers and the services' choreography; all of them run, also after one failed.
 
 The services' and contracts' types are checked with pavane's own, as a user's would be.
 """
@@ -18,6 +18,7 @@ CHECKS = {
     "mypy": ["mypy", "--no-error-summary"],
     "pyright": ["pyright", "--warnings", "--project", "pyproject.toml"],
     "layers": ["lint-imports", "--no-cache"],
+    "flow": ["pavane", "check", "services", "--strict"],
 }
 
 

@@ -48,7 +48,7 @@ LEAST_TO_CLOSE = 0.2
 log = logging.getLogger("pavane")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Allow:
     """A finding of `pavane check` that is accepted, and why.
 

@@ -12,6 +12,7 @@ from pavane import Settings
 from pavane.cli import exits
 from pavane.cli.findings import NAMES
 from pavane.client import LetterNotFound
+from pavane.core.choreography_findings import CODES
 from pavane.errors import PavaneError
 from pavane.model.views import Status as RunStatusName
 from pavane.model.views import StepStatus
@@ -60,6 +61,10 @@ def test_every_error_is_listed() -> None:
 
 def test_every_check_of_doctor_is_listed() -> None:
     assert {code for cells in rows(OPERATIONS, "doctor") for code in codes(cells[0])} == set(NAMES)
+
+
+def test_every_code_of_check_is_listed() -> None:
+    assert [code for cells in rows(OPERATIONS, "check")[1:] for code in codes(cells[0])] == list(CODES)
 
 
 def test_every_exit_code_is_listed() -> None:

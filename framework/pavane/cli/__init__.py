@@ -2,7 +2,7 @@
 
 program     the commands put together, global options, exit codes
 run         processes of workers; `processes` several of them
-start, runs, dlq, topology, doctor
+start, runs, dlq, topology, asyncapi, contracts, doctor
 session     settings, output and client of a command
 output      JSON for programs, text for people, nothing a terminal would obey
 """

@@ -111,6 +111,13 @@ class Output:
         """The command's answer, for programs."""
         print(to_json(document), flush=True)
 
+    def file(self, document: object) -> None:
+        """The command's answer, where it is a file to keep: JSON for everybody, indented for people."""
+        if self.json:
+            self.document(document)
+        else:
+            print(json.dumps(plain(document), indent=2).replace("\x7f", "\\u007f"), flush=True)
+
     def show(self, *parts: str | Text | Printable) -> None:
         """The command's answer, for people."""
         console = _console(sys.stdout)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from pavane.cli import dlq, doctor, run, runs, start, steering, topology
+from pavane.cli import asyncapi, check, contracts, dlq, doctor, graph, run, runs, start, steering, topology
 from pavane.cli.exits import DONE, INTERRUPTED, TIMED_OUT, USAGE, code_of, remedy_of
 from pavane.cli.later import refuse_later
 from pavane.cli.logs import quiet_logs
@@ -65,6 +65,10 @@ for command in (
 program.add_typer(runs.commands, name="runs")
 program.add_typer(dlq.commands, name="dlq")
 program.add_typer(topology.commands, name="topology")
+program.command("asyncapi")(asyncapi.asyncapi)
+program.add_typer(contracts.commands, name="contracts")
+program.command("check")(check.check)
+program.command("graph")(graph.graph)
 program.command("doctor")(doctor.doctor)
 
 

@@ -1,0 +1,1 @@
+"""The AsyncAPI document, judged by the official parser, and used by a program that knows nothing else."""

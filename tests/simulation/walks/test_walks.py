@@ -60,7 +60,12 @@ def test_the_promises_hold_after_every_step_of_every_walk(capsys: pytest.Capture
     assert RULES - met.keys() == set(), "rules that no walk has met"
 
 
-@settings(max_examples=500, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=500,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
 @given(st.lists(st.integers(0, 2**16 - 1), min_size=1, max_size=400))
 def test_the_promises_hold_along_walks_that_can_be_shrunk(numbers: list[int]) -> None:
     """The numbers decide, one after the other and again from the first; a shorter list is a simpler walk."""

@@ -12,7 +12,9 @@ from itertools import pairwise
 
 from pavane.core.drawing.layers import Layers
 
-SWEEPS = 24
+SWEEPS, PATIENCE = 24, 8
+"""How often rows are sorted at most, and without finding a better order."""
+
 Neighbours = Sequence[Sequence[int]]
 
 
@@ -20,16 +22,17 @@ def put_in_order(layers: Layers) -> list[list[int]]:
     """The rows of `layers`, each from left to right."""
     above, below = layers.neighbours()
     rows = _first_order(layers.rows, below)
-    best, least = rows, crossings(rows, below)
+    best, least, in_vain = rows, crossings(rows, below), 0
     for sweep in range(SWEEPS):
-        if not least:
+        if not least or in_vain == PATIENCE:
             break
         rows = [list(row) for row in rows]
         _sort_by_neighbours(rows, above if sweep % 2 == 0 else below, downwards=sweep % 2 == 0)
         _exchange(rows, above, below)
         found = crossings(rows, below)
+        in_vain += 1
         if found < least:
-            best, least = [list(row) for row in rows], found
+            best, least, in_vain = [list(row) for row in rows], found, 0
     return best
 
 
@@ -87,14 +90,16 @@ def _exchange(rows: list[list[int]], above: Neighbours, below: Neighbours) -> No
         for row in rows:
             for at in range(len(row) - 1):
                 left, right = row[at], row[at + 1]
-                now = _between(left, right, above, place) + _between(left, right, below, place)
-                then = _between(right, left, above, place) + _between(right, left, below, place)
-                if then < now:
+                if _saved(left, right, above, place) + _saved(left, right, below, place) > 0:
                     row[at], row[at + 1] = right, left
                     place[left], place[right] = at + 1, at
                     better = True
 
 
-def _between(left: int, right: int, beside: Neighbours, place: dict[int, int]) -> int:
-    """Crossings between the links of two neighbours of a row."""
-    return sum(place[a] > place[b] for a in beside[left] for b in beside[right])
+def _saved(left: int, right: int, beside: Neighbours, place: dict[int, int]) -> int:
+    """How many crossings between the links of two neighbours of a row go away if they are exchanged."""
+    saved = 0
+    for one in beside[left]:
+        for other in beside[right]:
+            saved += (place[one] > place[other]) - (place[one] < place[other])
+    return saved

@@ -17,6 +17,7 @@ from pavane.core.calls import (
     CommitUndo,
     CopyMark,
     Discard,
+    Edit,
     Emit,
     Fail,
     Mark,
@@ -52,6 +53,7 @@ class RandomCaller(RandomMaterial):
             (12, self.mark),
             (6, self.redrive),
             (4, self.discard),
+            (6, self.edit),
         )
 
     def next(self) -> Call:
@@ -94,7 +96,8 @@ class RandomCaller(RandomMaterial):
             worker, event = again.worker, known.events.get(again.event, event)
         step = step_id(worker, event.id)
         row = known.steps.get(step) if known else None
-        starts = event.name == "go"
+        edited = row is not None and row.replaces != "" if self.chance(0.97) else self.chance(0.5)
+        starts = event.name == "go" and not edited
         cause = next((r.step for r in known.steps.values() if event.id in r.emitted), "") if known else ""
         return Begin(
             record=record if self.chance(0.98) else "flow:none",
@@ -103,6 +106,7 @@ class RandomCaller(RandomMaterial):
             event=event,
             cause=cause,
             framework=event.name.startswith("pavane.") or self.chance(0.02),
+            edited=edited,
             contract=self.contract if starts else None,
             run_id=record[5:] if starts else "",
             digest="d1" if starts else "",
@@ -289,6 +293,28 @@ class RandomCaller(RandomMaterial):
             kind=kind,
             generation=work.generation,
             then=self.random.choice(("", "compensate", "leave")),
+            by="operator-1",
+            reason=self.random.choice(TEXTS),
+        )
+
+    def edit(self) -> Call | None:
+        found = self.letter()
+        if found is None:
+            return None
+        known, row, _, work, letter = found
+        event = known.events.get(row.event) or self.event("none")
+        kept = known.letters.get(letter)
+        generation = kept.generation if kept else work.generation
+        id_ = f"{event.id}+{self.random.choice('ab')}"
+        if self.chance(0.05):
+            id_ = self.random.choice(sorted(known.events) or ["none"])
+        return Edit(
+            record=known.head.key,
+            letter=letter,
+            step=row.step,
+            generation=max(0, generation - self.chance(0.1)),
+            event=replace(self.event(id_, event.name), causation=event.id),
+            new_key=self.chance(0.3),
             by="operator-1",
             reason=self.random.choice(TEXTS),
         )

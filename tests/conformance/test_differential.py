@@ -47,6 +47,7 @@ begin Exhausted crash_loop | begin Exhausted deadline | begin Refused second_sta
 begin Refused discarded | begin Refused run_compensating | begin Refused run_failed | begin Refused run_compensated
 commit Committed | commit Committed completed | commit Committed compensating | commit Committed failed
 commit Late | commit Fenced | commit_undo Committed | commit_undo Committed compensated | commit_undo Fenced
+begin Refused not_edited | edit Edited done | edit Edited gone | edit Edited refused
 discard Discarded done | discard Discarded gone | discard Discarded refused | emit Emitted | emit Refused run_completed
 emit Refused run_compensating | emit UnknownRun
 fail Retrying | fail Dead | fail Recorded | fail Exhausted rejected | fail Exhausted attempts
@@ -176,7 +177,11 @@ def said(answer: Any) -> str:
             return f"{name} stopping" if stopping else name
         case answers.Started():
             return f"{name} {'conflict' if answer.conflict else 'created' if answer.created else 'repeated'}"
-        case answers.Redriven(outcome=outcome) | answers.Discarded(outcome=outcome):
+        case (
+            answers.Redriven(outcome=outcome)
+            | answers.Discarded(outcome=outcome)
+            | answers.Edited(outcome=outcome)
+        ):
             return f"{name} {outcome}"
         case _:
             return name

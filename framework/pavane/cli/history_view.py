@@ -130,6 +130,8 @@ def _told(line: HistoryEntry, names: EventNames) -> str:
             return f"left as they are: {_left(detail)}"
         case "failed":
             return "nothing had to be undone"
+        case "redriven" if "edited" in detail:
+            return "edited, with a new idempotency key" if detail.get("key") == "new" else "edited"
         case "paused" | "resumed" | "redriven":
             return ""
         case _:

@@ -25,6 +25,7 @@ from pavane.core.calls import (
     CommitUndo,
     CopyMark,
     Discard,
+    Edit,
     Fail,
     Mark,
     Policy,
@@ -236,6 +237,17 @@ class Stage:
             by="operator-1",
         )
         return replace(call, **changed)
+
+    def edit(self, step: str, generation: int) -> Edit:
+        return Edit(
+            record=self.run,
+            letter=letter_id(self.run, step, "step"),
+            step=step,
+            generation=generation,
+            event=replace(event("mended", self.first.name), causation=self.first.id),
+            by="operator-1",
+            reason="mistyped",
+        )
 
     async def tick(self) -> Tick:
         """Review what is due where the run lives."""

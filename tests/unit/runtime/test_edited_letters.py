@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from pavane import App, Context, Event, Reject, Service, UndoContext, Workflow
+from pavane import App, Context, Event, Reject, Retry, Service, UndoContext, Workflow
 from pavane.core.envelope import EDITED, event_headers
 from pavane.core.record import EventRow
+from pavane.core.topology import DELIVERY_LIMIT
 from pavane.ports.broker import Message, ToQueue
 from pavane.testing import Harness
 
@@ -182,6 +183,48 @@ async def test_an_edited_job_is_held_by_a_paused_run_and_released_as_what_it_is(
         assert len(till.keys) == 1
         await run.resume()
         assert await run.result() == Shipped(card="4242")
+
+
+async def test_retries_and_redrives_of_an_edited_job_are_still_that_job() -> None:
+    till = Till()
+    async with Harness(till.app) as harness:
+        run = await harness.start(orders, Ordered(order="1", card="mistyped"))
+        await harness.until_idle()
+        seen: list[tuple[int, str]] = []
+
+        async def pay(ctx: Context, event: Ordered) -> Paid:
+            seen.append((ctx.attempt, ctx.idempotency_key))
+            if len(seen) == 1:
+                raise Retry("once more", after=10)
+            if len(seen) == 2:
+                raise Reject("still no such card")
+            return Paid(card=event.card)
+
+        harness.replace("edittest.pay", pay)
+        await harness.client.dead_letters.edit(
+            await only_letter(harness), {"order": "2", "card": "4242"}, reason="mistyped"
+        )
+        await harness.advance(60)
+        report = await harness.client.dead_letters.redrive(await only_letter(harness))
+        assert report.done == 1
+        assert await run.result() == Shipped(card="4242")
+        assert seen == [(attempt, till.keys[0][1]) for attempt in (1, 2, 3)]
+
+
+async def test_an_edited_job_that_the_broker_gives_up_dies_in_the_record_it_belongs_to() -> None:
+    till = Till()
+    async with Harness(till.app) as harness:
+        await harness.start(orders, Ordered(order="1", card="mistyped"))
+        await harness.until_idle()
+        harness.crash("edittest.pay", after="receive", times=2 * (DELIVERY_LIMIT + 1))
+        await harness.client.dead_letters.edit(
+            await only_letter(harness), {"order": "2", "card": "4242"}, reason="mistyped"
+        )
+        await harness.until_idle()
+        letter = await harness.client.dead_letters.get(await only_letter(harness))
+        assert (letter.reason, letter.run) == ("delivery_limit", "edittest_orders:1")
+        assert letter.event is not None
+        assert letter.event.payload == {"order": "2", "card": "4242"}
 
 
 async def test_what_belongs_to_no_run_is_edited_in_its_own_record() -> None:

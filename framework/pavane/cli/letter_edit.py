@@ -172,4 +172,7 @@ def _tell_after(session: Session, found: FoundLetter, event_id: str) -> None:
     if session.out.json:
         session.out.document({"event_id": event_id})
         return
-    session.out.show(f"event {event_id} goes to {clean(found.letter.worker)}, the letter is closed")
+    session.out.show(
+        f"event {event_id} goes to {clean(found.letter.worker)}; the letter is closed, and its message leaves the "
+        "queue with the next redrive or discard there"
+    )

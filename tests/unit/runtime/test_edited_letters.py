@@ -238,6 +238,24 @@ async def test_what_belongs_to_no_run_is_edited_in_its_own_record() -> None:
         assert till.keys[0][1] == till.keys[1][1]
 
 
+async def test_what_belongs_to_no_run_may_be_edited_twice_and_leaves_nothing_half_begun() -> None:
+    till = Till()
+    async with Harness(till.app) as harness:
+        await harness.emit(Noted(text="bad"))
+        await harness.until_idle()
+        await harness.client.dead_letters.edit(await only_letter(harness), {"txt": "good"}, reason="typo")
+        await harness.until_idle()
+        again = await only_letter(harness)
+        assert (await harness.client.dead_letters.get(again)).reason == "invalid_payload"
+        found = await harness.client.dead_letters._means.store.letter(again)
+        assert found is not None
+        assert [row.state for row in found.record.steps.values()] == ["dead", "dead"]
+        await harness.client.dead_letters.edit(again, {"text": "good"}, reason="another typo")
+        await harness.until_idle()
+        assert [text for text, _ in till.keys] == ["bad", "good"]
+        assert till.keys[0][1] == till.keys[1][1]
+
+
 async def test_an_event_that_nobody_could_validate_starts_its_run_when_it_is_mended() -> None:
     till = Till()
     async with Harness(till.app) as harness:

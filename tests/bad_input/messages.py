@@ -289,6 +289,20 @@ RUNS = (
         says="There is no run nothing:1",
         remedy="As above; or mend the sender, and discard the letter.",
     ),
+    Arrival(
+        what="a `pavane-edited` header that is no record's name",
+        code="undecodable",
+        headers={"pavane-edited": "a b"},
+        says="is no record",
+        remedy="Only `pavane dlq edit` writes it: mend the sender, and discard the letter.",
+    ),
+    Arrival(
+        what="a `pavane-edited` header of a run that does not exist",
+        code="unknown_run",
+        headers={"pavane-edited": "bad_orders:never_started"},
+        says="There is no run bad_orders:never_started",
+        remedy="As above: nothing is run for a header's sake.",
+    ),
 )
 
 GROUPS = (

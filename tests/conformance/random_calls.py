@@ -17,6 +17,7 @@ from pavane.core.calls import (
     CommitUndo,
     CopyMark,
     Discard,
+    Edit,
     Emit,
     Fail,
     Mark,
@@ -53,7 +54,7 @@ class RandomCaller(RandomSteering):
             (4 if self._calm else 7, self.reject),
             (12, self.mark),
             (6, self.redrive),
-            (6, self.discard),
+            (5, self.discard),
             (0.1 if self._joining else 1.5, self.cancel),
             (0.1 if self._joining else 0.5, self.compensate),
             (8, self.fail_joined),
@@ -62,6 +63,7 @@ class RandomCaller(RandomSteering):
             (3, self.resume),
             (0.5 if self._crashing else 4, self.skip),
             (1, self.move_deadline),
+            (6, self.edit),
         )
 
     def next(self) -> Call:
@@ -105,7 +107,8 @@ class RandomCaller(RandomSteering):
         worker, event = self.of_a_join(record, known, worker, event)
         step = step_id(worker, event.id)
         row = known.steps.get(step) if known else None
-        starts = event.name == "go"
+        edited = row is not None and row.replaces != "" if self.chance(0.97) else self.chance(0.5)
+        starts = event.name == "go" and not edited
         cause = next((r.step for r in known.steps.values() if event.id in r.emitted), "") if known else ""
         return Begin(
             record=record if self.chance(0.98) else "flow:none",
@@ -114,6 +117,7 @@ class RandomCaller(RandomSteering):
             event=event,
             cause=cause,
             framework=(event.name.startswith("pavane.") and event.name != JOINED) or self.chance(0.02),
+            edited=edited,
             contract=self.contract if starts else None,
             run_id=record[5:] if starts else "",
             digest="d1" if starts else "",
@@ -322,6 +326,28 @@ class RandomCaller(RandomSteering):
             kind=kind,
             generation=max(0, work.generation - self.random.choice((0, 0, 0, 1))),
             then=self.random.choice(("", "compensate", "compensate", "leave")),
+            by="operator-1",
+            reason=self.random.choice(TEXTS),
+        )
+
+    def edit(self) -> Call | None:
+        found = self.letter()
+        if found is None:
+            return None
+        known, row, _, work, letter = found
+        event = known.events.get(row.event) or self.event("none")
+        kept = known.letters.get(letter)
+        generation = kept.generation if kept else work.generation
+        id_ = f"{event.id}+{self.random.choice('ab')}"
+        if self.chance(0.05):
+            id_ = self.random.choice(sorted(known.events) or ["none"])
+        return Edit(
+            record=known.head.key,
+            letter=letter,
+            step=row.step,
+            generation=max(0, generation - self.chance(0.1)),
+            event=replace(self.event(id_, event.name), causation=event.id),
+            new_key=self.chance(0.3),
             by="operator-1",
             reason=self.random.choice(TEXTS),
         )

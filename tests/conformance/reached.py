@@ -33,6 +33,7 @@ fail Retrying | fail Dead | fail Recorded | fail Exhausted rejected | fail Exhau
 fail Exhausted deadline | fail Fenced
 mark Marked | redrive Redriven publish | redrive Redriven again | redrive Redriven gone
 redrive Redriven refused answered
+begin Refused not_edited | edit Edited done | edit Edited gone | edit Edited refused answered
 reject Dead | reject Committed | reject PutBack | reject UnknownRun | reject Stale retry
 release Released | release Recorded | release Fenced | renew Renewed | renew Renewed stopping | renew Fenced
 start Started created | start Started repeated | start Started conflict
@@ -87,7 +88,11 @@ def said(answer: Any) -> str:
             return f"{name} stopping" if stopping else name
         case answers.Started():
             return f"{name} {'conflict' if answer.conflict else 'created' if answer.created else 'repeated'}"
-        case answers.Redriven(outcome=outcome) | answers.Discarded(outcome=outcome):
+        case (
+            answers.Redriven(outcome=outcome)
+            | answers.Discarded(outcome=outcome)
+            | answers.Edited(outcome=outcome)
+        ):
             return f"{name} {outcome} {answer.reason}".strip()
         case _:
             return name

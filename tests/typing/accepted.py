@@ -16,6 +16,7 @@ from pavane import (
     Client,
     Context,
     DeadLetter,
+    DeadLetterGroup,
     Event,
     HistoryEntry,
     Listing,
@@ -270,6 +271,8 @@ async def outside(client: Client) -> None:
     assert_type(await client.dead_letters.redrive("id", force=True, rate=5, reason="mended"), BulkReport)
     await client.dead_letters.redrive(run="typing_orders:1", dry_run=True)
     await client.dead_letters.discard(everything=True, then="leave", by="somebody")
+    assert_type(await client.dead_letters.groups(worker="shop.till", answered=False), list[DeadLetterGroup])
+    assert_type(await client.dead_letters.edit("id", {"order_id": "1"}, reason="mistyped"), str)
 
 
 app = App(services=[Service("typing_empty")], workflows=[orders, either_way])

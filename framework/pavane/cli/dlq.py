@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from pavane.cli.exits import DONE, NO, NOT_FOUND
+from pavane.cli.letter_edit import edit
 from pavane.cli.letter_options import filtered
 from pavane.cli.options import By, Cursor, DryRun, Limit, Reason, Yes
 from pavane.cli.output import Output, clean, moment, table, to_json
@@ -16,13 +17,15 @@ from pavane.cli.runs import tell_cursor
 from pavane.cli.session import Connected, Session, session_of
 from pavane.client import letter_choice
 from pavane.client.letter_filter import LetterFilter
+from pavane.client.listing import page_of
 from pavane.client.refusals import in_words
-from pavane.model.views import BulkReport, DeadLetter, Page
+from pavane.model.views import BulkReport, DeadLetter, DeadLetterGroup, Page
 
-commands = typer.Typer(no_args_is_help=True, help="Look at dead letters, redrive and discard them.")
+commands = typer.Typer(no_args_is_help=True, help="Look at dead letters, redrive, edit and discard them.")
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID")]
 All = Annotated[bool, typer.Option("--all", help="Every dead letter there is.")]
+Unmask = Annotated[bool, typer.Option("--unmask", help="Show marked fields too; this version masks none.")]
 AtMost = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many, oldest first.")]
 
 
@@ -62,13 +65,72 @@ def _print_letters(out: Output, page: Page[DeadLetter]) -> None:
     tell_cursor(out, page.cursor)
 
 
+@commands.command("groups")
+@filtered
+def groups(
+    context: typer.Context,
+    filter: LetterFilter,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> None:
+    """What letters died of: by worker, exception and place in your code, the largest group first.
+
+    Each page counts afresh.
+
+    Example: pavane dlq groups --since 1h
+    """
+    session = session_of(context)
+
+    async def work(connected: Connected) -> None:
+        found = await connected.client.dead_letters.groups(**filter)
+        _print_groups(session.out, page_of(found, limit, cursor))
+
+    session.with_client(work)
+
+
+def _print_groups(out: Output, page: Page[DeadLetterGroup]) -> None:
+    if out.json:
+        out.document(page)
+        return
+    rows = [
+        (
+            one.fingerprint,
+            str(one.count),
+            one.worker,
+            f"{one.error_type or ''}: {one.error or ''}",
+            one.where or "",
+            moment(one.first_at),
+            moment(one.last_at),
+            one.example_id,
+        )
+        for one in page.items
+    ]
+    titles = ("FINGERPRINT", "LETTERS", "WORKER", "LAST ERROR", "WHERE", "FIRST", "LAST", "EXAMPLE")
+    out.show(table(titles, rows))
+    tell_cursor(out, page.cursor)
+
+
+@commands.command("export")
+@filtered
+def export(context: typer.Context, filter: LetterFilter, unmask: Unmask = False) -> None:
+    """Write dead letters with all that is known, oldest first: one JSON object a line, as they are read.
+
+    Example: pavane dlq export --worker payments.charge > letters.jsonl
+    """
+    session = session_of(context)
+
+    async def work(connected: Connected) -> None:
+        async for letter in connected.client.dead_letters.list(**filter):
+            session.out.document(letter)
+
+    session.with_client(work)
+
+
 @commands.command("show")
 def show(
     context: typer.Context,
     id: Annotated[str, typer.Argument(metavar="ID")],
-    unmask: Annotated[
-        bool, typer.Option("--unmask", help="Show marked fields too; this version masks none.")
-    ] = False,
+    unmask: Unmask = False,
 ) -> None:
     """Show a dead letter with all that is known."""
     session = session_of(context)
@@ -134,6 +196,9 @@ def redrive(
 
     session.confirm("Redrive these dead letters?", yes=yes or dry_run)
     _end(session, ids or (), session.with_client(work, by=by), "redriven")
+
+
+commands.command("edit")(edit)
 
 
 @commands.command("discard")

@@ -138,6 +138,8 @@ def _told(line: HistoryEntry, background: Background) -> str:
             said = ["nothing had to be undone"] if line.kind == "failed" else []
             kept = [f"without undo: {_listed(detail, 'not_undone')}"] if "not_undone" in detail else []
             return "; ".join([*said, *kept])
+        case "redriven" if "edited" in detail:
+            return "edited, with a new idempotency key" if detail.get("key") == "new" else "edited"
         case "paused" | "resumed" | "redriven":
             return ""
         case _:

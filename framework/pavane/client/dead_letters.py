@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, Unpack
+import builtins
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Unpack
 
-from pavane.client import views
+from pavane.client import editing, views
 from pavane.client.bulk import carry_out
 from pavane.client.letter_actions import Discarding, Redriving
-from pavane.client.letter_choice import choose, fetch_letters
+from pavane.client.letter_choice import choose, every_letter, fetch_letters
 from pavane.client.letter_filter import LetterFilter, Wanted
+from pavane.client.letter_groups import group
 from pavane.client.listing import Found, Listing
 from pavane.client.means import Means
 from pavane.errors import UsageError
-from pavane.model.later import LaterLetterActions
-from pavane.model.views import BulkReport, DeadLetter
+from pavane.model.views import BulkReport, DeadLetter, DeadLetterGroup
 from pavane.ports.store import Place
 
 
-class LetterNotFound(UsageError):
-    """No such dead letter, or no longer: it was redriven, discarded, or its job went on."""
-
-    usual_remedy = "`pavane dlq ls` lists the letters there are."
-
-
-class DeadLetters(LaterLetterActions):
+class DeadLetters:
     """The dead letters of a namespace."""
 
     def __init__(self, means: Means) -> None:
@@ -53,17 +48,24 @@ class DeadLetters(LaterLetterActions):
 
         return Listing(fetch)
 
+    async def groups(self, **filter: Unpack[LetterFilter]) -> builtins.list[DeadLetterGroup]:
+        """What letters died of: one group for each fingerprint (worker, exception type, place in the user's code).
+
+        The largest group comes first.
+
+        Args:
+            filter: as in `list`.
+        """
+        wanted = Wanted.of(filter)
+        return await group(found async for found in every_letter(self._means) if wanted.takes(found))
+
     async def get(self, id: str) -> DeadLetter:
         """One letter with all that is known.
 
         Raises:
             LetterNotFound: there is none, or no longer.
         """
-        found = await self._means.store.letter(id)
-        if found is None:
-            raise LetterNotFound(
-                f"There is no dead letter {id!a:.80}.", remedy="`pavane dlq ls` lists those there are."
-            )
+        found = await editing.find(self._means, id)
         return views.dead_letter(found.record, found.letter)
 
     async def redrive(
@@ -133,3 +135,27 @@ class DeadLetters(LaterLetterActions):
             self._means, await self._means.subscribed(), then=then or "", by=actor, reason=reason
         )
         return await carry_out(self._means, choice, action, dry_run=dry_run)
+
+    async def edit(self, id: str, payload: Mapping[str, Any], *, reason: str, by: str | None = None) -> str:
+        """Give a letter's job another payload: it begins anew as another event, and the letter is closed.
+
+        The new event names the old one as its cause. The job's idempotency key stays, so that an outside which
+        knows it does nothing twice; attempts that were made may have had an effect all the same.
+
+        Args:
+            payload: all of it, not only what changes. It is checked against the rules of JSON alone: the worker
+                validates it, and what it does not take is a dead letter once more.
+            reason, by: for the run's history; `by` defaults to `settings.actor`.
+
+        Returns:
+            The new event's id.
+
+        Raises:
+            LetterNotFound: there is none, or no longer.
+            ActionRefused: it is answered, an undo's or a join's, its run is over, or nobody could read it.
+            UsageError: the payload cannot be written as JSON.
+            TooLarge: it is over `settings.max_body`.
+            StateUnavailable: the outcome is unknown; the same call again is harmless.
+        """
+        found = await editing.find(self._means, id)
+        return await editing.edit(self._means, found, payload, reason=reason, by=by)

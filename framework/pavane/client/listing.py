@@ -87,6 +87,20 @@ class Listing(Generic[T]):
             after = batch[-1].place
 
 
+def page_of(items: Sequence[T], limit: int, cursor: str | None) -> Page[T]:
+    """A page of what was read as a whole; its cursor is a number of items, because their order is made anew.
+
+    Raises:
+        UsageError: `cursor` is none of these.
+    """
+    first = read_cursor(cursor).at if cursor else 0
+    last = first + limit
+    return Page(
+        items=list(items[first:last]),
+        cursor=write_cursor(Place(at=last, key="")) if last < len(items) else None,
+    )
+
+
 def write_cursor(place: Place) -> str:
     return base64.urlsafe_b64encode(f"{place.at} {place.key}".encode()).decode().rstrip("=")
 

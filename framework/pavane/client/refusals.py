@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pavane.errors import ActionRefused, RunError, RunNotFound
+from pavane.errors import ActionRefused, RunError, RunNotFound, UsageError
 from pavane.model.views import TERMINAL
 
 NO_SUCH_RUN: Final = "there is no such run"
@@ -21,6 +21,11 @@ _WORDS: Final = {
     "in_the_past": "that time is not ahead by the store's clock",
     "run_is_live": "a live run waits for it, so it has to be decided what becomes of that (--then)",
     "redriven": "it was redriven, and this may be the only message left",
+    "undo_letter": "it is an undo's, which takes its arguments from the run's record, not from its message",
+    "join_letter": "it is a join's, which takes its events from the run's record, not from its message",
+    "unreadable": "nobody could read an event in its message",
+    "unknown_run": "the run that it names does not exist, which no payload changes",
+    "known_event": "the run has such an event already",
 }
 
 _REMEDIES: Final = {
@@ -30,6 +35,15 @@ _REMEDIES: Final = {
     "step_skipped": "The first event stays: `pavane runs history {run}` names it.",
     "answered": "`pavane dlq discard` drops the letter.",
     "in_the_past": "Give a later time, with its zone; `pavane runs cancel {run}` ends the run now.",
+}
+
+_LETTER_REMEDIES: Final = {
+    "undo_letter": "Mend what it needs, then `pavane dlq redrive {letter}`.",
+    "join_letter": "Mend what it needs, then `pavane dlq redrive {letter}`.",
+    "unreadable": "Have the event sent again as it should be, then `pavane dlq discard {letter}`.",
+    "unknown_run": "Start the run, then `pavane dlq redrive {letter}`.",
+    "known_event": "Its job is on its way or done: `pavane dlq ls` shows how the letter stands.",
+    "answered": "`pavane dlq redrive --force {letter}` runs it once more as it is; `pavane dlq discard` drops it.",
 }
 
 _ENDED: Final = "A run that has ended stays as it ended; `pavane runs history {run}` says how that came."
@@ -78,3 +92,19 @@ def _remedy(reason: str, of_a_step: bool) -> str:
     if reason == "run_compensating":
         return _CLOSING if of_a_step else _FAILING
     return _SHOW
+
+
+class LetterNotFound(UsageError):
+    """No such dead letter, or no longer: it was redriven, discarded, edited, or its job went on."""
+
+    usual_remedy = "`pavane dlq ls` lists the letters there are."
+
+
+def letter_refused(record: str, letter: str, reason: str) -> ActionRefused:
+    """The error that says why a dead letter cannot be edited. `record` is its run, or the record it lies in."""
+    remedy = _LETTER_REMEDIES.get(reason, "`pavane dlq discard {letter}` drops it.")
+    return ActionRefused(
+        f"Dead letter {letter} cannot be edited: {in_words(reason)}.",
+        run=record,
+        remedy=remedy.format(letter=letter),
+    )

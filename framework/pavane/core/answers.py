@@ -13,7 +13,7 @@ class Publication:
     """An outbox row to publish now: an event to its subscribers, a job to its worker, or the wake-up of an undo.
 
     `event` is the event, or for an undo the event that its step had received. A job goes to the queue of
-    `worker` alone, as its event with this `generation`.
+    `worker` alone, as its event with this `generation`; one that an edit of a dead letter made says so.
     """
 
     row: str
@@ -23,11 +23,12 @@ class Publication:
     worker: str = ""
     step: str = ""
     generation: int = 0
+    edited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """The lease is yours.
+    """The lease is yours. `key_step`: the step whose idempotency key it passes on, if not its own.
 
     An undo also gets its step's `event`, the committed `result` (or `None`), whether the step's outcome is
     `unknown` because its handler never committed, and the `reason` why the run ends. `joined` are the events of
@@ -47,6 +48,7 @@ class Granted:
     joined: tuple[EventRow, ...] = ()
     unknown: bool = False
     reason: str = ""
+    key_step: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +226,15 @@ class Redriven:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discarded:
     """Answer to a discard: drop the letter, or the `reason` it must stay."""
+
+    outcome: Literal["done", "gone", "refused"]
+    reason: str = ""
+    rows: tuple[Publication, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """Answer to an edit: the edited event's job is in the outbox, the letter is *gone*, or why it stays."""
 
     outcome: Literal["done", "gone", "refused"]
     reason: str = ""

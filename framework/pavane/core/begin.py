@@ -34,7 +34,7 @@ from pavane.core.run import new_run
 CRASHES_BEFORE_ISOLATION = 2
 CRASHES_BEFORE_DEATH = 3
 
-NO_JOB = ("second_start", "not_in_run", "join_open")
+NO_JOB = ("second_start", "not_in_run", "join_open", "not_edited")
 """Refusals of what is no job of this record, or none yet: a row would refuse the job itself when it comes."""
 
 
@@ -85,6 +85,8 @@ def open_record(record: Record | None, call: Begin, now: int) -> Record | None:
     """A fork to write on; a new record for a starting event or an event outside workflows; `None`: unknown run."""
     if record is not None:
         return record.fork()
+    if call.edited:
+        return None
     if call.contract is not None and call.event is not None:
         draft = new_run(call.record, call.run_id, call.contract, call.event, call.digest, now)
         draft.remember("run_started", now, event=call.event.name, cause=call.event.id)
@@ -129,6 +131,8 @@ def answer_dead(work: Work, call: Begin, letter: Letter) -> Dead:
 def why_refused(record: Record, row: StepRow | None, call: Begin) -> str:
     """Why the run does not take this job (a code), or an empty string."""
     head = record.head
+    if call.edited and (row is None or not row.replaces):
+        return "not_edited"
     if not head.is_run:
         return "not_in_run" if call.join is not None else ""
     if call.contract is not None and call.event is not None and call.event.id != head.start_event:
@@ -146,9 +150,9 @@ def is_closing(record: Record, row: StepRow | None, call: Begin) -> bool:
     """Whether a job belongs to the run's closing branch. Decided once, then kept in the row.
 
     The event ended the run, is one of pavane's own, or was emitted by a closing step whose row lists it:
-    the header that names the cause counts for nothing by itself.
+    the header that names the cause counts for nothing by itself. An edited letter's job is as closing as the old one.
     """
-    if row is not None and row.first_token:
+    if row is not None and (row.first_token or row.replaces):
         return row.closing
     head = record.head
     if call.framework:
@@ -195,7 +199,7 @@ def take_in(record: Record, row: StepRow, call: Begin) -> None:
 
     The row may be older than the first begin: the broker gave the message up before, or it was rejected.
     """
-    row.closing = is_closing(record, None, call) and record.head.is_run
+    row.closing = is_closing(record, row, call) and record.head.is_run
     row.compensation = call.compensation
     if call.event is not None:
         row.event = call.event.id
@@ -282,4 +286,5 @@ def granted(record: Record, row: StepRow, work: Work, call: Begin, now: int) -> 
         joined=joined_events(record, row),
         unknown=undo and not row.known,
         reason=record.head.reason if undo else "",
+        key_step=row.key_step,
     )

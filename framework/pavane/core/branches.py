@@ -13,7 +13,7 @@ from pavane.core.record import Record, StepRow
 
 def tie(record: Record) -> None:
     """Write into the rows of the chain whom each holds up, and how many each waits for. In the chain's order."""
-    emitter = {event: row.step for row in record.steps.values() for event in row.emitted}
+    emitter = emitters(record)
     chain = {step: place for place, step in enumerate(record.undo)}
     for step in record.undo:
         row = record.edit(step)
@@ -23,6 +23,18 @@ def tie(record: Record) -> None:
     for step in record.undo:
         for cause in record.steps[step].holds_up:
             record.steps[cause].awaits += 1
+
+
+def emitters(record: Record) -> dict[str, str]:
+    """The step that emitted each event; an edited one is its original's."""
+    emitter = {event: row.step for row in record.steps.values() for event in row.emitted}
+    for row in record.steps.values():
+        first = row
+        while first.replaces:
+            first = record.steps[first.replaces]
+        if first is not row and first.event in emitter:
+            emitter[row.event] = emitter[first.event]
+    return emitter
 
 
 def causes_in_chain(

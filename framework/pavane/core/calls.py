@@ -84,6 +84,8 @@ class Begin(Call):
         cause: the step that emitted the event, as its headers claim.
         framework: the event is one of pavane's own about a run; its steps are closing from the start.
             A join's own event is none.
+        edited: the event was made by editing a dead letter of this record, as its headers claim: the record
+            knows whether it was.
         join: of a worker with `on_all`: a delivery of any event but the join's own only arrives.
         generation: of the delivery.
         begin_id: of this delivery; a resent call is answered as the first.
@@ -102,6 +104,7 @@ class Begin(Call):
     event: EventRow | None = None
     cause: str = ""
     framework: bool = False
+    edited: bool = False
     generation: int = 0
     begin_id: str
     host: str
@@ -258,6 +261,23 @@ class Discard(Call):
     kind: JobKind
     generation: int
     then: Literal["", "compensate", "leave"] = ""
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit(Call):
+    """Give a dead letter's job another payload.
+
+    `event` has a new id that follows from the old one and the payload (`identity.edited_id`), so that a repeated
+    call is known; its causation is the old event. `generation` is the letter's, as whoever edits has seen it.
+    """
+
+    letter: str
+    step: str
+    generation: int
+    event: EventRow
+    new_key: bool = False
     by: str = ""
     reason: str = ""
 

@@ -38,6 +38,9 @@ REASON: Final = "pavane-reason"
 WORKER: Final = "pavane-worker"
 RECORD: Final = "pavane-record"
 OF_A_LETTER: Final = (LETTER, REASON, WORKER, RECORD)
+EDITED: Final = "pavane-edited"
+"""The record that a job belongs to whose event an edit of a dead letter has made, whatever its payload says."""
+
 TRACE: Final = ("traceparent", "tracestate", "baggage")
 
 _PREFIXES: Final = ("cloudEvents_", "cloudEvents:", "ce-")
@@ -61,6 +64,7 @@ class Envelope:
         run: the run's full name, or empty.
         generation: 0 if absent or out of range.
         step: of an undo: the step to undo.
+        edited: the record whose dead letter was edited to this event, as the headers claim; usually empty.
         wait_until: until when a version nobody here knows yet is waited for; 0: not waiting.
     """
 
@@ -70,6 +74,7 @@ class Envelope:
     kind: JobKind
     step: str
     wait_until: int
+    edited: str = ""
 
     @property
     def cause(self) -> str:
@@ -175,6 +180,9 @@ def read(headers: Mapping[str, object], body: bytes, content_type: str | None) -
         )
     if headers.get(VERSION, 1) != 1 and number(headers, VERSION, default=-1) < 1:
         raise Undecodable(f"Header {VERSION}: {str(headers[VERSION])!a:.80} is no version.")
+    edited = text(headers, EDITED)
+    if headers.get(EDITED, "") != "" and not edited.startswith("~") and split_run(edited) is None:
+        raise Undecodable(f"Header {EDITED}: {str(headers[EDITED])!a:.80} is no record.")
     undo = text(headers, KIND) == "undo"
     step = text(headers, STEP)
     if undo and (not run or not _STEP.fullmatch(step)):
@@ -200,6 +208,7 @@ def read(headers: Mapping[str, object], body: bytes, content_type: str | None) -
         kind="undo" if undo else "step",
         step=step if undo else "",
         wait_until=number(headers, WAIT_UNTIL, default=0, largest=2**53),
+        edited=edited,
     )
 
 

@@ -49,6 +49,11 @@ def skipped_id(record: str, step: str, name: str, payload: bytes) -> str:
     return derived(f"{record}/{step}/skipped/{name}/{digest(payload)}")
 
 
+def edited_id(event: str, payload: bytes) -> str:
+    """The id of the event that a dead letter is edited to: two letters of one event, edited alike, are one again."""
+    return derived(f"{event}/edited/{digest(payload)}")
+
+
 def idempotency_key(record: str, step: str, kind: str) -> str:
     """What handlers pass on to the outside: the same for all attempts and redrives; the undo has its own."""
     return derived(f"{record}/{step}/{kind}/key")

@@ -72,6 +72,7 @@ def publications(record: Record, rows: Iterable[str]) -> tuple[Publication, ...]
 def publication(record: Record, row: OutboxRow) -> Publication:
     if row.kind == "event":
         return Publication(row=row.id, kind="event", record=record.head.key, event=record.events[row.id])
+    step = record.steps.get(row.step)
     if row.kind == "job":
         return Publication(
             row=row.id,
@@ -81,6 +82,7 @@ def publication(record: Record, row: OutboxRow) -> Publication:
             worker=row.worker,
             step=row.step,
             generation=row.generation,
+            edited=step is not None and step.replaces != "",
         )
     step = record.steps[row.step]
     return Publication(

@@ -125,6 +125,9 @@ class StepRow:
         skipped: an operator's event was committed instead of its own, so what its attempts did is unknown.
         holds_up: of a parallel chain: the steps that it was caused by, whose undo waits for this one's.
         awaits: of a parallel chain: how many undos of steps that it caused are still to be done.
+        replaces: the step whose dead letter was edited, which made this one.
+        replaced_by: the event that its own dead letter was edited to.
+        key_step: the step whose idempotency key it passes on; empty: its own.
     """
 
     step: str
@@ -150,6 +153,9 @@ class StepRow:
     compensation: UndoSpec | None = None
     holds_up: list[str] = field(default_factory=list[str])
     awaits: int = 0
+    replaces: str = ""
+    replaced_by: str = ""
+    key_step: str = ""
     work: Work = field(default_factory=Work)
     undo: Work | None = None
 

@@ -97,13 +97,6 @@ class LaterClient:
     set_breaker = Later("circuit breakers", in_calls)
 
 
-class LaterLetterActions:
-    """What cannot be done with dead letters yet."""
-
-    groups = Later("groups of dead letters", in_calls)
-    edit = Later("editing dead letters", in_calls)
-
-
 class NotYet:
     """A class that is not there yet: it can be imported and named in annotations, not made."""
 

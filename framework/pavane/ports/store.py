@@ -30,6 +30,7 @@ from pavane.core.answers import (
     CommitAnswer,
     Committed,
     Discarded,
+    Edited,
     EmitAnswer,
     FailAnswer,
     Fenced,
@@ -49,6 +50,7 @@ from pavane.core.calls import (
     CommitUndo,
     Compensate,
     Discard,
+    Edit,
     Emit,
     Fail,
     Hold,
@@ -190,6 +192,10 @@ class Store(Protocol):
     async def redrive(self, call: Redrive) -> Redriven: ...
 
     async def discard(self, call: Discard) -> Discarded: ...
+
+    async def edit(self, call: Edit) -> Edited:
+        """Close a letter and write the job of the edited event, which the caller publishes with the answer's rows."""
+        ...
 
     # what people do to a run (docs/steering.md); the rows of an answer belong published by the caller
 

@@ -40,10 +40,16 @@ def job_info(subject: Subject, event: EventRow, granted: Granted, attempt: Attem
             producer=event.producer,
         ),
         attempt=granted.attempt,
-        idempotency_key=identity.idempotency_key(subject.record, subject.step, subject.kind),
+        idempotency_key=idempotency_key(subject, granted),
         fencing_token=granted.token,
         deadline=datetime.fromtimestamp(attempt.deadline / 1000, UTC),
     )
+
+
+def idempotency_key(subject: Subject, granted: Granted) -> str:
+    """The step's; of an edited letter's step that of the step it replaces, unless it was to have a new one."""
+    step = granted.key_step if subject.kind == "step" else ""
+    return identity.idempotency_key(subject.record, step or subject.step, subject.kind)
 
 
 def handler_call(

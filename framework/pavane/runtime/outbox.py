@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from pavane.core.answers import Publication
 from pavane.core.calls import CopyMark, Mark
-from pavane.core.envelope import copy_headers, event_headers, undo_headers
+from pavane.core.envelope import EDITED, copy_headers, event_headers, undo_headers
 from pavane.core.topology import Names
 from pavane.errors import InfrastructureError
 from pavane.ports.broker import Address, Broker, Message, ToQueue, ToSubscribers, Unroutable
@@ -154,6 +154,8 @@ class Outbox:
         service, _, worker = row.worker.partition(".")
         if row.kind == "job":
             headers = copy_headers(event_headers(row.event, run), row.generation)
+            if row.edited:
+                headers[EDITED] = row.record
             return Message(body=row.event.payload, headers=headers), ToQueue(
                 self._names.queue(service, worker)
             )

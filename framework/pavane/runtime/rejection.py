@@ -52,7 +52,7 @@ async def reject_message(
         else identity.step_id(worker.full_name, event.id if event else nameless_id(delivery))
     )
     answer: RejectAnswer = UnknownRun()
-    record = envelope.run if envelope and error.code != "unknown_run" else ""
+    record = envelope.edited or envelope.run if envelope and error.code != "unknown_run" else ""
     if record:
         answer = await reject(crew, worker, delivery, envelope, error, record=record, step=step, kind=kind)
     if isinstance(answer, UnknownRun):

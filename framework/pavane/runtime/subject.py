@@ -101,6 +101,7 @@ class Subject:
             event=self.envelope.event if self.kind == "step" else None,
             cause=self.envelope.cause,
             framework=self.envelope.event.name.startswith("pavane.") and self.envelope.event.name != JOINED,
+            edited=self.envelope.edited != "",
             generation=self.envelope.generation,
             begin_id=begin_id,
             host=crew.host,
@@ -161,12 +162,13 @@ def subject_of(crew: Crew, worker: WorkerDefinition, delivery: Delivery, envelop
             f"{worker.full_name} takes no {name}.", remedy="Deploy the version that takes it, then redrive."
         )
     event = wire.decode(event_class, delivery.message.body, envelope.event.version)
-    workflow = crew.catalog.started_by(name)
+    # An edited event starts nothing: its job belongs to the record whose letter was edited.
+    workflow = None if envelope.edited else crew.catalog.started_by(name)
     run_id = workflow.run_id_of(event, envelope.event.id) if workflow else ""
     if workflow is not None:
         record = identity.run_key(workflow.name, run_id)
     else:
-        record = envelope.run or identity.loose_key(envelope.event.id)
+        record = envelope.edited or envelope.run or identity.loose_key(envelope.event.id)
     return Subject(
         worker=worker,
         delivery=delivery,

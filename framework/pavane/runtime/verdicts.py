@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import sys
+import sysconfig
 import traceback
 from hashlib import blake2b
 from pathlib import Path
@@ -22,8 +22,10 @@ LONGEST_ERROR = 2_000
 ANSWER_PLACE = 1_000_000
 """The ordinal of a policy's event: no handler can emit so many, so the ids never meet."""
 
-_PAVANE = str(Path(__file__).parents[1])
-_ELSEWHERE = (_PAVANE, sys.base_prefix, sys.prefix, "site-packages", "dist-packages")
+_ELSEWHERE = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+"""Folders of code that is not the user's: pavane's and Python's own. Not all below the prefix of an installation:
+that may be `/usr`, and the user's code in `/usr/src/app`."""
+_INSTALLED = ("site-packages", "dist-packages")
 
 log = logging.getLogger("pavane")
 
@@ -127,9 +129,16 @@ def traceback_text(error: BaseException | None) -> str:
 def user_frame(trace: TracebackType | None) -> str:
     """`file:function` of the innermost frame of the user's own code; of the innermost frame if there is none."""
     frames = traceback.extract_tb(trace)
-    own = [frame for frame in frames if not any(part in frame.filename for part in _ELSEWHERE)]
+    own = [frame for frame in frames if is_users(Path(frame.filename))]
     frame = own[-1] if own else (frames[-1] if frames else None)
     return f"{Path(frame.filename).name}:{frame.name}" if frame else ""
+
+
+def is_users(file: Path) -> bool:
+    """Whether code in this file is neither pavane's, nor Python's, nor that of an installed package."""
+    installed = any(part in file.parts for part in _INSTALLED)
+    made_up = str(file).startswith("<")  # <string>, <frozen importlib._bootstrap>
+    return not (installed or made_up or any(file.is_relative_to(folder) for folder in _ELSEWHERE))
 
 
 def fingerprint(worker: str, error_type: str, where: str) -> str:

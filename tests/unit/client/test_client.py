@@ -242,7 +242,7 @@ async def test_what_runs_cannot_be_listed_by_is_refused(stage: Stage) -> None:
 
 
 async def test_what_is_not_there_yet_is_refused_by_name(stage: Stage) -> None:
-    for ask in (stage.client.gates, stage.client.breakers, stage.client.dead_letters.groups):
+    for ask in (stage.client.gates, stage.client.breakers, stage.client.schedules):
         with pytest.raises(UsageError, match="cannot do that yet"):
             ask()  # type: ignore[operator]
 

@@ -12,6 +12,7 @@ from pavane.core import (
     agenda,
     begin,
     compensation,
+    editing,
     identity,
     letters,
     pausing,
@@ -26,6 +27,7 @@ from pavane.core.answers import (
     CommitAnswer,
     Committed,
     Discarded,
+    Edited,
     EmitAnswer,
     FailAnswer,
     Fenced,
@@ -46,6 +48,7 @@ from pavane.core.calls import (
     CommitUndo,
     Compensate,
     Discard,
+    Edit,
     Emit,
     Fail,
     Hold,
@@ -153,6 +156,9 @@ class MemoryStore:
 
     async def discard(self, call: Discard) -> Discarded:
         return self._apply(letters.discard, call)
+
+    async def edit(self, call: Edit) -> Edited:
+        return self._apply(editing.edit, call)
 
     async def cancel(self, call: Cancel) -> ActionAnswer:
         return self._apply(steering.cancel, call)

@@ -15,6 +15,7 @@ from pavane.core.calls import (
     Commit,
     CommitUndo,
     Discard,
+    Edit,
     Emit,
     Fail,
     JoinSpec,
@@ -149,7 +150,7 @@ def begin(call: Begin, blobs: Blobs) -> Document:
         document["join"] = join_in(call.join, blobs)
     if call.verdict is not None:
         document["verdict"] = verdict_in(call.verdict, blobs)
-    for name in ("subscribed", "cause", "framework", "alone", "ended", "step_timeout"):
+    for name in ("subscribed", "cause", "framework", "edited", "alone", "ended", "step_timeout"):
         value = getattr(call, name)
         if value:
             document[name] = value
@@ -283,6 +284,18 @@ def discard(call: Discard, blobs: Blobs) -> Document:
         "kind": call.kind,
         "generation": call.generation,
         "then": call.then,
+        "by": call.by,
+        "reason": call.reason,
+    }
+
+
+def edit(call: Edit, blobs: Blobs) -> Document:
+    return {
+        "letter": call.letter,
+        "step": call.step,
+        "generation": call.generation,
+        "event": event_in(call.event, blobs),
+        "new_key": call.new_key,
         "by": call.by,
         "reason": call.reason,
     }

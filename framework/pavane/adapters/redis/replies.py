@@ -57,6 +57,7 @@ def publication(
         worker=row["worker"],
         step=row["step"],
         generation=row["generation"],
+        edited=row.get("edited", False),
     )
 
 
@@ -136,6 +137,7 @@ READERS: Mapping[bytes, Reader] = {
     b"marked": plain(answers.Marked),
     b"redriven": plain(answers.Redriven),
     b"discarded": with_rows(answers.Discarded),
+    b"edited": with_rows(answers.Edited),
 }
 
 

@@ -24,6 +24,7 @@ from pavane.core.answers import (
     CommitAnswer,
     Committed,
     Discarded,
+    Edited,
     EmitAnswer,
     FailAnswer,
     Fenced,
@@ -42,6 +43,7 @@ from pavane.core.calls import (
     CommitUndo,
     Compensate,
     Discard,
+    Edit,
     Emit,
     Fail,
     Hold,
@@ -185,6 +187,10 @@ class RedisStore:
 
     async def discard(self, call: Discard) -> Discarded:
         answer: Discarded = await self._call("discard", call, documents.discard)
+        return answer
+
+    async def edit(self, call: Edit) -> Edited:
+        answer: Edited = await self._call("edit", call, documents.edit)
         return answer
 
     async def cancel(self, call: Cancel) -> ActionAnswer:

@@ -84,6 +84,24 @@ class Lettering(StoreSuite):
         await store.discard(stage.discard(stage.job(), 1, then="compensate"))
         assert await stage.phase() == "failed"
 
+    async def test_an_edited_letter_is_closed_and_its_new_job_alone_may_begin(self, store: Store) -> None:
+        stage = await Stage.built(store)
+        await stage.dead()
+        call = stage.edit(stage.job(), 1)
+        answer = await store.edit(call)
+        [row] = answer.rows
+        assert (answer.outcome, row.kind, row.edited, row.event) == ("done", "job", True, call.event)
+        assert await store.edit(call) == answer
+        assert (await store.letters(), (await stage.read()).head.stalled) == ([], [])
+        assert await stage.begin(generation=1) == Refused(reason="discarded")
+        forged = await stage.begin("s.v", edited=True)
+        assert forged == Refused(reason="not_edited")
+        grant = await stage.granted(received=call.event, edited=True)
+        assert grant.key_step == stage.job()
+        assert isinstance(await stage.commit(row.step, grant.token, "mid"), Committed)
+        line = next(line for line in (await stage.read()).history if line.kind == "redriven")
+        assert (line.by, dict(line.detail)) == ("operator-1", {"edited": call.event.id, "key": "kept"})
+
     async def test_a_message_that_cannot_become_a_job_is_dead_lettered_without_a_lease(
         self, store: Store
     ) -> None:

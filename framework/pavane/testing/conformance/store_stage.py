@@ -29,6 +29,7 @@ from pavane.core.calls import (
     Compensate,
     CopyMark,
     Discard,
+    Edit,
     Fail,
     Hold,
     Mark,
@@ -306,6 +307,17 @@ class Stage:
     async def move_deadline(self, at: int) -> ActionAnswer:
         return await self.store.move_deadline(
             MoveDeadline(record=self.run, at=at, by="operator-1", reason="holidays")
+        )
+
+    def edit(self, step: str, generation: int) -> Edit:
+        return Edit(
+            record=self.run,
+            letter=letter_id(self.run, step, "step"),
+            step=step,
+            generation=generation,
+            event=replace(event("mended", self.first.name), causation=self.first.id),
+            by="operator-1",
+            reason="mistyped",
         )
 
     async def tick(self) -> Tick:

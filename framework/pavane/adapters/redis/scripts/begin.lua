@@ -4,10 +4,11 @@ local CRASHES_BEFORE_ISOLATION = 2
 local CRASHES_BEFORE_DEATH = 3
 
 -- Refusals of what is no job of this record, or none yet: a row would refuse the job itself when it comes.
-local NO_JOB = { 'second_start', 'not_in_run', 'join_open' }
+local NO_JOB = { 'second_start', 'not_in_run', 'join_open', 'not_edited' }
 
 -- A new record for a starting event or an event outside workflows; nil: unknown run.
 local function open_record(key, at)
+  if CALL.edited then return nil end
   if CALL.contract and CALL.event then
     local record = Run.new_run(key, CALL.run_id, CALL.contract, CALL.event, CALL.digest, at)
     Record.remember(record, 'run_started', at, { event = CALL.event.name, cause = CALL.event.id })
@@ -28,6 +29,7 @@ local function granted(record, row, work, at)
   if work.failures ~= 0 then fields.failures, fields.last_delay = work.failures, work.delay end
   if work.lease_until ~= at + CALL.lease then fields.lease_until = work.lease_until end
   if row.started_at ~= at then fields.step_started_at = row.started_at end
+  if row.key_step ~= '' then fields.key_step = row.key_step end
   local data = record.new and {} or redis.call('HGETALL', Record.name_of(record, 'data'))
   if #data > 0 then
     fields.data = {}
@@ -77,7 +79,7 @@ end
 
 -- Whether a job belongs to the run's closing branch. Decided once, then kept in the row.
 local function is_closing(record, row)
-  if row and row.first_token ~= 0 then return row.closing end
+  if row and (row.first_token ~= 0 or row.replaces ~= '') then return row.closing end
   if CALL.framework then return true end
   if not CALL.event or record.head.phase == 'running' then return false end
   if CALL.event.id == record.head.end_event then return true end
@@ -88,6 +90,7 @@ end
 -- Why the run does not take this job (a code), or nil.
 local function why_refused(record, row)
   local phase = record.head.phase
+  if CALL.edited and (not row or row.replaces == '') then return 'not_edited' end
   if not Record.is_run(record) then return CALL.join and 'not_in_run' or nil end
   if CALL.contract and CALL.event and CALL.event.id ~= Record.bounds(record).start_event then return 'second_start' end
   if CALL.join and CALL.kind == 'step' then return Joining.why_not_joined(record) end
@@ -98,7 +101,7 @@ end
 
 -- Keep what the job is begun with, so that no header of a later copy is asked.
 local function take_in(record, row)
-  row.closing = is_closing(record, nil) and Record.is_run(record)
+  row.closing = is_closing(record, row) and Record.is_run(record)
   row.compensation = CALL.compensation
   if CALL.event then
     row.event = CALL.event.id

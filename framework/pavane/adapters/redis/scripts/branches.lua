@@ -11,6 +11,21 @@ function Branches.begun_with(record, row)
   return ids
 end
 
+-- The step that emitted each event; an edited one is its original's.
+function Branches.emitters(record)
+  local emitter, steps = {}, Record.all_steps(record)
+  for _, step in ipairs(steps) do
+    for _, event in ipairs(Record.step_of(record, step).emitted) do emitter[event] = step end
+  end
+  for _, step in ipairs(steps) do
+    local row = Record.step_of(record, step)
+    local first = row
+    while first.replaces ~= '' do first = Record.step_of(record, first.replaces) end
+    if first ~= row and emitter[first.event] then emitter[row.event] = emitter[first.event] end
+  end
+  return emitter
+end
+
 -- The nearest steps of the chain that a step was caused by: behind each of them its own causes hold on.
 function Branches.causes_in_chain(record, row, emitter, chain)
   local found, seen, unseen = {}, { [row.step] = true }, { row }
@@ -36,10 +51,7 @@ end
 
 -- Write into the rows of the chain whom each holds up, and how many each waits for. In the chain's order.
 function Branches.tie(record)
-  local emitter, chain, order = {}, {}, Record.undo_of(record)
-  for _, step in ipairs(Record.all_steps(record)) do
-    for _, event in ipairs(Record.step_of(record, step).emitted) do emitter[event] = step end
-  end
+  local emitter, chain, order = Branches.emitters(record), {}, Record.undo_of(record)
   for place, step in ipairs(order) do chain[step] = place end
   for _, step in ipairs(order) do
     local row = Record.edit(record, step)

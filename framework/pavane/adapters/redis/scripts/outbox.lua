@@ -44,13 +44,13 @@ function Outbox.publication(record, row)
     if record.sent[row.id] then return { row = row.id } end
     return { row = row.id, blob = Call.attach(Record.event_of(record, row.id).bytes) }
   end
+  local step = Record.step_of(record, row.step)
   if row.kind == 'job' then
     return {
       row = row.id, kind = 'job', worker = row.worker, step = row.step, generation = row.generation,
-      blob = Call.attach(Record.event_of(record, row.event).bytes),
+      edited = step and step.replaces ~= '' or nil, blob = Call.attach(Record.event_of(record, row.event).bytes),
     }
   end
-  local step = Record.step_of(record, row.step)
   return {
     row = row.id, worker = step.worker, step = step.step, generation = row.generation,
     blob = Call.attach(Record.event_of(record, step.event).bytes),

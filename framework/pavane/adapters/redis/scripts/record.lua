@@ -12,7 +12,7 @@ local WORK = {
 local STEP = {
   state = 'running', closing = false, late = false, failed_run = false, skipped = false, first_token = 0, order = 0,
   result = '', started_at = 0, ended_at = 0, progress = -1, note = '', error = '', error_type = '', redrives = 0,
-  redrive_pass = '', awaits = 0,
+  redrive_pass = '', awaits = 0, replaces = '', replaced_by = '', key_step = '',
 }
 -- `outbox` and `timers` count the rows of `waiting`, `held` the held jobs, `joins` all joins and `open` those that
 -- wait; `shown` and `due` are the status and time last indexed; `cap`, `retention`, `idle_after` and `parallel` are the
@@ -67,6 +67,10 @@ end
 
 function Record.new_work()
   return Record.fill_work({})
+end
+
+function Record.fill_step(row)
+  return Record.fill(row, STEP, 'emitted')
 end
 
 -- A step's id names its worker; rows and lines of the history say it only where it is another.

@@ -17,6 +17,7 @@ SUBJECTS = {
     "schema_mismatch": "parcel.weighed",
     "undeclared_event": "post.deliver",
     "endless_workflow": "parcels",
+    "unfillable_join": "post.compare",
     "unreachable_worker": "post.search",
     "orphan_event": "parcel.weighed",
     "missing_undo": "post.take_money",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pavane import Context, Event
-from pavane.builder.handler_source import SourceReading, read_source
+from pavane.builder.handler_source import read_source
 
 
 class Asked(Event, name="test_source.asked"): ...
@@ -132,11 +132,69 @@ async def asks(ctx: Context[Any], event: Asked) -> None:
     "handler", [escapes, lends, given, builds, asks, print, eval("lambda ctx, event: None")], ids=str
 )
 def test_what_cannot_be_followed_is_left_out(handler: Any) -> None:
-    assert read_source(handler) == SourceReading()
+    reading = read_source(handler)
+    assert (reading.sendings, reading.acts_outside) == ([], False)
 
 
 def test_a_name_that_is_local_is_not_taken_for_the_global_one() -> None:
     async def handler(ctx: Context, event: Asked, Told: Any = None) -> None:  # noqa: N803
         ctx.emit(Told())
 
-    assert read_source(handler) == SourceReading()
+    reading = read_source(handler)
+    assert (reading.sendings, reading.acts_outside) == ([], False)
+
+
+async def returns(ctx: Context, event: Asked) -> Told | Noted:
+    ctx.log.info("attempt %s", ctx.attempt)
+    return Told() if ctx.attempt == 1 else Noted()
+
+
+async def keeps(ctx: Context, event: Asked) -> Told:
+    kept = ctx
+    kept.emit(Noted())
+    return Told()
+
+
+async def takes_the_method(ctx: Context, event: Asked) -> Told:
+    send = ctx.emit
+    send(Noted())
+    return Told()
+
+
+def sending_more(handler: Any) -> Any:
+    @functools.wraps(handler)
+    async def wrapper(ctx: Context, event: Asked) -> Told:
+        ctx.emit(Noted())
+        told: Told = await handler(ctx, event)
+        return told
+
+    return wrapper
+
+
+class Bound:
+    async def returns(self, ctx: Context, event: Asked) -> Told:
+        return Told(number=ctx.attempt)
+
+
+@pytest.mark.parametrize("handler", [returns, Bound().returns])
+def test_nothing_leaves_a_handler_beside_what_it_returns(handler: Any) -> None:
+    assert read_source(handler).returns_only
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        emits,
+        picks,
+        hands_on,
+        acts,
+        keeps,
+        takes_the_method,
+        sending_more(returns),
+        functools.partial(returns),
+        lambda ctx, event: Told(),
+        print,
+    ],
+)
+def test_where_more_may_leave_it_that_is_not_said(handler: Any) -> None:
+    assert not read_source(handler).returns_only

@@ -23,6 +23,8 @@ from pavane.model.source import Place
 _MARKS: Final = ("idempotency_key", "fencing_token")
 """What a handler passes on so that an effect outside is not made twice, or not by the wrong one."""
 
+_SENDS: Final = ("emit", "after")
+
 _CONSTRUCTORS: Final = ("model_validate", "model_validate_json", "model_construct")
 
 
@@ -42,10 +44,13 @@ class SourceReading:
     Attributes:
         sendings: `ctx.emit(…)`, `ctx.after(…)`, and events that are made in a `return`.
         acts_outside: it passes its idempotency key or its fencing token on.
+        returns_only: its source is there, and nothing in it can send an event but its `return` statements: the
+            context is only asked, and handed to nobody.
     """
 
     sendings: list[Sending] = field(default_factory=list[Sending])
     acts_outside: bool = False
+    returns_only: bool = False
 
 
 def read_source(handler: Callable[..., Any]) -> SourceReading:
@@ -58,6 +63,8 @@ def read_source(handler: Callable[..., Any]) -> SourceReading:
     function = _plain(handler)
     if function is not None and names:
         _Reader(function, names[0], reading, seen=set(), is_handler=True).read()
+    if function is not getattr(handler, "__func__", handler):
+        reading.returns_only = False  # what is around it has not been read
     return reading
 
 
@@ -93,6 +100,8 @@ class _Reader:
                 self._call(node)
             elif isinstance(node, ast.Attribute) and node.attr in _MARKS and self._is_context(node.value):
                 self._reading.acts_outside = True
+        if self._is_handler:
+            self._reading.returns_only = self._only_asks_context(nodes)
         for node in _own_returns(tree) if self._is_handler else ():
             for event in self._events_of(node.value):
                 self._send(event, node, later=False)
@@ -112,7 +121,7 @@ class _Reader:
         """`ctx.emit(…)` and `ctx.after(…)`; a function that is handed the context is read too."""
         called = call.func
         if isinstance(called, ast.Attribute) and self._is_context(called.value):
-            if called.attr in ("emit", "after"):
+            if called.attr in _SENDS:
                 self._sent_by(call, later=called.attr == "after")
             return
         handed = [index for index, argument in enumerate(call.args) if self._is_context(argument)]
@@ -132,6 +141,12 @@ class _Reader:
         named = next((word.value for word in call.keywords if word.arg == "event"), None)
         for event in self._events_of(given or named):
             self._send(event, call, later=later)
+
+    def _only_asks_context(self, nodes: list[ast.AST]) -> bool:
+        """Whether its every use is `ctx.<name>` and no such name sends."""
+        asked = [node for node in nodes if isinstance(node, ast.Attribute) and self._is_context(node.value)]
+        used = [node for node in nodes if self._is_context(node)]
+        return len(asked) == len(used) and all(node.attr not in _SENDS for node in asked)
 
     def _is_context(self, node: ast.AST) -> bool:
         return isinstance(node, ast.Name) and node.id == self._context

@@ -58,11 +58,13 @@ def worker_of(definition: WorkerDefinition) -> Worker:
     return Worker(
         name=definition.full_name,
         hears=_names(definition.events),
+        joins=definition.joins,
         results=results,
         extras=extras,
         answers=answers,
         at_once=(*results, *answers, *(event for event in extras if event in _at_once(source))),
         undeclared=_undeclared(definition, source),
+        returns_only=source.returns_only,
         has_effect=source.acts_outside,
         has_undo=undo is not None,
         compensates=definition.on_exhausted.action == "compensate",

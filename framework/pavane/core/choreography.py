@@ -7,6 +7,7 @@ these values alone:
 
     choreography_flow       orphan_event, unreachable_worker, cycle_without_timer
     choreography_endings    endless_workflow
+    choreography_joins      unfillable_join
     choreography_work       missing_undo, undeclared_event, retry_exceeds_deadline, lease_exceeds_consumer_timeout
     choreography_schemas    schema_mismatch
     choreography_findings   all of them, and what is accepted
@@ -61,11 +62,13 @@ class Worker:
     Attributes:
         name: `service.worker`.
         hears: the events it subscribes to.
+        joins: it runs once in a run, when one of each of them is there; else each is a job of its own.
         results: what its handler may return; each is one way in which a step of it can end.
         extras: what it declares besides: sent, if at all, beside its result.
         answers: what its `on_exhausted` function makes.
         at_once: the part of all these that may be sent without a timer.
         undeclared: what its source sends and it does not declare.
+        returns_only: its source shows that nothing leaves it beside what it returns: of `results` at most one.
         has_effect: its source passes the idempotency key or the fencing token on.
         compensates: an exhausted job of it fails the run.
         retries_ms: how long its failed attempts wait for each other, all together, as chance has it on average.
@@ -74,11 +77,13 @@ class Worker:
 
     name: str
     hears: tuple[str, ...]
+    joins: bool = False
     results: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
     at_once: tuple[str, ...] = ()
     undeclared: tuple[Undeclared, ...] = ()
+    returns_only: bool = False
     has_effect: bool = False
     has_undo: bool = False
     compensates: bool = False
@@ -187,6 +192,15 @@ class Choreography:
         """The workers that can send it."""
         return tuple(self._sending.get(event, ()))
 
+    def moving(self, event: str, workflow: Contract) -> tuple[Worker, ...]:
+        """The workers whose steps on it move a run; after an ending there are only closing steps."""
+        if is_closing(event, workflow):
+            return ()
+        hearing = self.hearing(event)
+        return tuple(
+            one for one in hearing if not (one.joins and any(is_closing(e, workflow) for e in one.hears))
+        )
+
     def comes_from_outside(self, event: str) -> bool:
         """Whether it needs no worker to be sent: clients start runs, pavane sends its own events."""
         return event in self.outside or event in self.starts or event.startswith(RESERVED)
@@ -200,6 +214,18 @@ class Choreography:
 def is_framework_event(event: str) -> bool:
     """Whether it speaks of a run: steps on it are closing steps and move no run."""
     return event.startswith(RESERVED)
+
+
+def is_closing(event: str, workflow: Contract) -> bool:
+    """Whether steps on it are closing steps of a run of the workflow."""
+    return event in workflow.endings or is_framework_event(event)
+
+
+def begins(worker: Worker, reached: Iterable[str]) -> bool:
+    """Whether these events suffice for a job of the worker: a join needs every one of its events."""
+    if worker.joins:
+        return set(worker.hears).issubset(reached)
+    return not set(worker.hears).isdisjoint(reached)
 
 
 def _by_event(pairs: Iterable[tuple[str, Worker]]) -> dict[str, list[Worker]]:

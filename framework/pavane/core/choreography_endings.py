@@ -2,14 +2,15 @@
 
 An event *may end* a run if some way from it leads to an ending. It *surely ends* it if it is an ending, or a
 worker hears it each of whose results surely ends it. A worker that returns an event or nothing is given the
-benefit of the doubt, because it may wait for a second event; one that sends nothing at all leads nowhere.
+benefit of the doubt, because it may wait for a second event; one that sends nothing at all leads nowhere. A join
+leads on if, for each of its other events, a worker that sends it surely ends the run, this way or another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pavane.core.choreography import Choreography, Contract, Finding, Worker, is_framework_event
+from pavane.core.choreography import Choreography, Contract, Finding, Worker, begins
 
 
 def ending_findings(choreography: Choreography) -> Iterator[Finding]:
@@ -62,23 +63,24 @@ class _Ways:
             ahead += [
                 sent
                 for worker in self._movers(event)
+                if begins(worker, reached)
                 for sent in worker.sends
                 if sent not in self._choreography.starts
             ]
         return frozenset(reached)
 
     def _movers(self, event: str) -> tuple[Worker, ...]:
-        """The workers whose steps on this event move the run; after an ending there are only closing steps."""
-        if event in self._workflow.endings or is_framework_event(event):
-            return ()
-        return self._choreography.hearing(event)
+        return self._choreography.moving(event, self._workflow)
 
     def _ending_at_all(self) -> frozenset[str]:
         found = set(self._workflow.endings)
         while more := {
             event
             for event in self._inside - found
-            if any(not found.isdisjoint(worker.sends) for worker in self._movers(event))
+            if any(
+                begins(worker, self._inside) and not found.isdisjoint(worker.sends)
+                for worker in self._movers(event)
+            )
         }:
             found |= more
         return frozenset(found)
@@ -89,7 +91,10 @@ class _Ways:
         while doubtful := {
             event
             for event in sure - set(self._workflow.endings)
-            if not any(self._always_leads_on(worker, sure) for worker in self._movers(event))
+            if not any(
+                self._always_leads_on(worker, sure) and self._others_come(worker, event, sure)
+                for worker in self._movers(event)
+            )
         }:
             sure -= doubtful
         return frozenset(sure)
@@ -98,6 +103,15 @@ class _Ways:
         outcomes = self._outcomes(worker)
         leads_on = bool(worker.results) or self._may_go_on_besides(worker)
         return leads_on and all(event in sure for event in outcomes)
+
+    def _others_come(self, worker: Worker, event: str, sure: set[str]) -> bool:
+        """Whether a join that has this event gets its others, or the run ends for want of them."""
+        others = [other for other in worker.hears if other != event] if worker.joins else []
+        return all(
+            self._choreography.comes_from_outside(other)
+            or any(self._always_leads_on(sender, sure) for sender in self._choreography.sending(other))
+            for other in others
+        )
 
     def _outcomes(self, worker: Worker) -> tuple[str, ...]:
         """Events each of which may be all that comes of a step of it."""

@@ -9,6 +9,7 @@ from typing import Final
 from pavane.core.choreography import Accepted, Choreography, Finding, Program
 from pavane.core.choreography_endings import ending_findings
 from pavane.core.choreography_flow import flow_findings
+from pavane.core.choreography_joins import join_findings
 from pavane.core.choreography_schemas import schema_findings
 from pavane.core.choreography_work import work_findings
 
@@ -16,6 +17,7 @@ CODES: Final = (
     "schema_mismatch",
     "undeclared_event",
     "endless_workflow",
+    "unfillable_join",
     "unreachable_worker",
     "orphan_event",
     "missing_undo",
@@ -23,7 +25,7 @@ CODES: Final = (
     "retry_exceeds_deadline",
     "lease_exceeds_consumer_timeout",
 )
-"""Every code, in the order of the findings. `unfillable_join` needs workers that join events."""
+"""Every code, in the order of the findings."""
 
 
 def findings_of(programs: Iterable[Program]) -> tuple[Finding, ...]:
@@ -36,6 +38,7 @@ def findings_of(programs: Iterable[Program]) -> tuple[Finding, ...]:
     found = [
         *schema_findings(choreography),
         *ending_findings(choreography),
+        *join_findings(choreography),
         *flow_findings(choreography),
         *work_findings(choreography),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pavane.core.choreography import Choreography, Contract, Finding, Worker
+from pavane.core.choreography import Choreography, Contract, Finding, Worker, begins
 from pavane.model.source import Place
 
 
@@ -28,12 +28,6 @@ def reached_events(choreography: Choreography) -> frozenset[str]:
     return frozenset(reached)
 
 
-def begins(worker: Worker, reached: Iterable[str]) -> bool:
-    """Whether these events suffice for a job of the worker: each of its events is a job of its own."""
-    # A worker that joins events needs every one; where one can come and another cannot, it is `unfillable_join`.
-    return not set(worker.hears).isdisjoint(reached)
-
-
 def _unheard(choreography: Choreography) -> Iterator[Finding]:
     """Sent, and neither heard by a worker nor of any meaning to a workflow."""
     sent = dict.fromkeys(event for worker in choreography.workers for event in worker.sends)
@@ -41,7 +35,7 @@ def _unheard(choreography: Choreography) -> Iterator[Finding]:
         if choreography.hearing(event) or event in choreography.endings or event in choreography.starts:
             continue
         senders = choreography.sending(event)
-        by = _names(senders) if senders else "A system outside"
+        by = names_of(senders) if senders else "A system outside"
         yield Finding(
             code="orphan_event",
             severity="warning",
@@ -85,24 +79,26 @@ def _endings_that_others_replace(workflow: Contract, reached: frozenset[str]) ->
 
 def _unreachable(choreography: Choreography, reached: frozenset[str]) -> Iterator[Finding]:
     for worker in choreography.workers:
-        if begins(worker, reached):
+        # Where one event of a join can come and another cannot, that is `unfillable_join`.
+        if not set(worker.hears).isdisjoint(reached):
             continue
         yield Finding(
             code="unreachable_worker",
             severity="error",
             subject=worker.name,
-            message=f"It never gets a job: {'; '.join(_why(choreography, e) for e in worker.hears)}.",
+            message=f"It never gets a job: {'; '.join(why_unreached(choreography, e) for e in worker.hears)}.",
             place=worker.place,
             remedy="Let a worker emit the event, check the programs that do as well, "
             "or name it in App(events=[…]).",
         )
 
 
-def _why(choreography: Choreography, event: str) -> str:
+def why_unreached(choreography: Choreography, event: str) -> str:
+    """Why the event never comes about."""
     senders = choreography.sending(event)
     if not senders:
         return f"nobody sends {event}"
-    return f"{event} comes only from {_names(senders)}, which cannot be reached"
+    return f"{event} comes only from {names_of(senders)}, which cannot be reached"
 
 
 def _cycles(choreography: Choreography, reached: frozenset[str]) -> Iterator[Finding]:
@@ -112,7 +108,8 @@ def _cycles(choreography: Choreography, reached: frozenset[str]) -> Iterator[Fin
             (event, next_worker) for event in worker.at_once for next_worker in choreography.hearing(event)
         )
         for worker in choreography.workers
-        if begins(worker, reached)
+        # A join runs once in a run: no cycle turns through it.
+        if begins(worker, reached) and not worker.joins
     }
     told: set[str] = set()
     for worker in choreography.workers:
@@ -147,5 +144,6 @@ def _way_back(start: Worker, after: dict[str, tuple[tuple[str, Worker], ...]]) -
     return ()
 
 
-def _names(workers: Iterable[Worker]) -> str:
+def names_of(workers: Iterable[Worker]) -> str:
+    """The workers, for a sentence."""
     return " and ".join(worker.name for worker in workers)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pavane.core.backoff import Policy, delay
-from pavane.core.choreography import Choreography, Contract, Finding, Worker, is_framework_event
+from pavane.core.choreography import Choreography, Contract, Finding, Worker
 
 CONSUMER_TIMEOUT_MS: Final = 1_800_000
 """RabbitMQ's default, which pavane's own configuration keeps: a message held longer is taken back."""
@@ -44,10 +44,10 @@ def _workers_before_the_end(choreography: Choreography, workflow: Contract) -> t
     ahead = [workflow.starts_with]
     while ahead:
         event = ahead.pop()
-        if event in seen or event in workflow.endings or is_framework_event(event):
+        if event in seen:
             continue
         seen.add(event)
-        for worker in choreography.hearing(event):
+        for worker in choreography.moving(event, workflow):
             if worker not in found:
                 found.append(worker)
                 ahead += [sent for sent in worker.sends if sent not in choreography.starts]

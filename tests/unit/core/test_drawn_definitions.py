@@ -8,7 +8,10 @@ import pytest
 
 from pavane import App, Context, Event, Service, UndoContext, Workflow
 from pavane.core.drawing.definitions import Definitions, graph_of
+from pavane.core.drawing.dot import dot
 from pavane.core.drawing.graph import Graph, Node
+from pavane.core.drawing.mermaid import mermaid
+from pavane.core.drawing.svg import svg
 from pavane.events import StepDeadLettered
 from tests.unit.core.drawing_samples import order_flow
 
@@ -172,3 +175,48 @@ def test_the_order_flow_is_all_there() -> None:
         "payment.declined",
         "shipment.refused",
     }
+
+
+def joining_app() -> App:
+    service = Service("both")
+
+    @service.queue_worker("left")
+    async def left(ctx: Context, event: Begun) -> Worked:
+        return Worked()
+
+    @service.queue_worker("right")
+    async def right(ctx: Context, event: Begun) -> Weather:
+        return Weather()
+
+    @service.queue_worker("meet").on_all(Worked, Weather).compensate_with(unmeet)
+    async def meet(ctx: Context, worked: Worked, weather: Weather) -> Done:
+        return Done()
+
+    @service.queue_worker("archive").on_all(Worked, Done)
+    async def archive(ctx: Context, worked: Worked, done: Done) -> Thanked:
+        return Thanked()
+
+    return App(services=[service], workflows=[Workflow("meeting", starts_with=Begun, completes_with=[Done])])
+
+
+async def unmeet(ctx: UndoContext, worked: Worked, weather: Weather) -> None:
+    """Take back what was done with both."""
+
+
+def test_a_join_is_seen_to_be_one_in_every_format() -> None:
+    app = joining_app()
+    graph = graph_of(Definitions(app.workers, app.workflows, app.events))
+    meet, archive = node(graph, "both.meet"), node(graph, "both.archive")
+    assert (meet.roles, meet.notes) == (("join",), ("once, when all are there", "undo: unmeet"))
+    # It waits for the end, whatever else it waits for.
+    assert (archive.roles, archive.notes) == (("closing", "join"), ("once, when all are there", "closing"))
+    assert node(graph, "drawn.thanked").roles == ("closing",)
+    assert {link.source for link in graph.links if link.target == meet.id} == {
+        "event:drawn.worked",
+        "event:drawn.weather",
+    }
+    assert 'w_both_meet[["both.meet' in mermaid(graph)
+    assert 'w_both_left["both.left' in mermaid(graph)
+    [drawn] = [line for line in dot(graph).splitlines() if line.startswith("    w_both_meet [")]
+    assert 'peripheries="2"' in drawn
+    assert 'class="worker join"' in svg(graph)

@@ -85,12 +85,12 @@ app = App(
 DEFINED = graph_of(Definitions(app.workers, app.workflows, app.events))
 
 
-async def drawn(harness: Harness, run: str) -> Graph:
+async def drawn(harness: Harness, run: str, shown: App = app) -> Graph:
     handle = harness.client.run(run)
     happened = Happened(
         run=await handle.status(), steps=await handle.steps().all(), history=await handle.history().all()
     )
-    return draw_over(DEFINED, happened)
+    return draw_over(graph_of(Definitions(shown.workers, shown.workflows, shown.events)), happened)
 
 
 def states(graph: Graph) -> dict[str, str]:
@@ -235,3 +235,51 @@ def test_an_undo_tells_what_it_took_and_what_went_wrong() -> None:
 def test_a_message_that_nobody_could_read_has_no_event_and_is_drawn() -> None:
     graph = draw_over(DEFINED, Happened(run=run_status(), steps=[step("shop.pay", "dead", None, error="?")]))
     assert states(graph)["shop.pay"] == "dead"
+
+
+both = Service("both")
+
+
+@both.queue_worker("left")
+async def left(ctx: Context, event: Asked) -> Held:
+    return Held(order=event.order, refuse=event.refuse)
+
+
+@both.queue_worker("right")
+async def right(ctx: Context, event: Asked) -> Reminded:
+    return Reminded(order=event.order)
+
+
+@both.queue_worker("meet").on_all(Held, Reminded)
+async def meet(ctx: Context, held: Held, reminded: Reminded) -> Paid:
+    return Paid(order=held.order)
+
+
+meeting = App(
+    services=[both],
+    workflows=[
+        Workflow("meeting", starts_with=Asked, run_id=lambda asked: asked.order, completes_with=[Paid])
+    ],
+)
+
+
+async def test_a_join_waits_and_then_all_that_it_joined_led_to_it() -> None:
+    async with Harness(meeting, seed=1) as harness:
+        harness.hold("both.right")
+        handle = await harness.start(meeting.workflows[0], Asked(order="1"))
+        await harness.until_idle()
+        waiting = await drawn(harness, handle.run, meeting)
+        harness.release("both.right")
+        await harness.until_idle()
+        joined = await drawn(harness, handle.run, meeting)
+    assert states(waiting)["both.meet"] == "waiting"
+    assert became(waiting, "both.meet") == ("waits for the rest",)
+    assert states(joined)["both.meet"] == "committed"
+    assert {("event:run.held", "worker:both.meet"), ("event:run.reminded", "worker:both.meet")} < taken(
+        joined
+    )
+    # The event that a join's job has of its own is nobody's business.
+    assert {node.name for node in joined.nodes} == {
+        *("run.asked", "run.held", "run.reminded", "run.paid"),
+        *("both.left", "both.right", "both.meet"),
+    }

@@ -82,7 +82,7 @@ def _event_names(definitions: Definitions) -> list[str]:
 
 
 def _worker(worker: WorkerDefinition, closing: Closing) -> Node:
-    notes: list[str] = []
+    notes: list[str] = ["once, when all are there"] if worker.joins else []
     if worker.full_name in closing.workers:
         notes.append("closing")
     if worker.compensation is not None:
@@ -94,9 +94,13 @@ def _worker(worker: WorkerDefinition, closing: Closing) -> Node:
             notes.append(f"if exhausted: {' or '.join(_names(worker.on_exhausted.events))}")
         case "stall":
             pass
-    roles: tuple[Role, ...] = ("closing",) if worker.full_name in closing.workers else ()
+    says: dict[Role, bool] = {"closing": worker.full_name in closing.workers, "join": worker.joins}
     return Node(
-        kind="worker", name=worker.full_name, notes=tuple(notes), roles=roles, about=worker.description
+        kind="worker",
+        name=worker.full_name,
+        notes=tuple(notes),
+        roles=tuple(role for role, is_so in says.items() if is_so),
+        about=worker.description,
     )
 
 
@@ -154,9 +158,7 @@ def _closing(definitions: Definitions) -> Closing:
     never = {workflow.starts_with.event_name for workflow in definitions.workflows}
     never |= set(_names(definitions.outside))
     while True:
-        workers = {
-            worker.full_name for worker in definitions.workers if events.issuperset(_names(worker.events))
-        }
+        workers = {worker.full_name for worker in definitions.workers if _only_after(events, worker)}
         sent = {name for worker in definitions.workers for name in _names(worker.produces)} - never - events
         more = {
             name
@@ -166,3 +168,9 @@ def _closing(definitions: Definitions) -> Closing:
         if not more:
             return Closing(frozenset(events), frozenset(workers))
         events |= more
+
+
+def _only_after(events: set[str], worker: WorkerDefinition) -> bool:
+    """Whether the worker never runs before one of these events is there."""
+    names = _names(worker.events)
+    return not events.isdisjoint(names) if worker.joins else events.issuperset(names)

@@ -19,6 +19,7 @@ LOOKS: Final = {
     "outside": {"style": "filled,dashed"},
     "framework": {"style": "filled,dashed"},
     "closing": {"color": "#9aa5b1"},
+    "join": {"peripheries": "2"},
     "idle": {"fillcolor": "#fafbfc", "color": "#cbd2d9", "fontcolor": "#7b8794", "penwidth": "1"},
     "came": {},
     "waiting": {"fillcolor": "#e0f2fe", "color": "#0369a1"},

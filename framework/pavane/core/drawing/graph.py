@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 NodeKind: TypeAlias = Literal["event", "worker"]
-Role: TypeAlias = Literal["start", "completes", "fails", "outside", "framework", "closing"]
+Role: TypeAlias = Literal["start", "completes", "fails", "outside", "framework", "closing", "join"]
 LinkKind: TypeAlias = Literal["hears", "sends", "answers"]
 NodeState: TypeAlias = Literal[
     "",

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from itertools import chain
 
 from pavane.core.drawing.graph import Graph, Link, LinkState, Node, NodeState, node_id
+from pavane.core.kept import JOINED
 from pavane.model.views import Attempt, HistoryEntry, RunStatus, Step
 
 WORST_FIRST: tuple[NodeState, ...] = (
@@ -74,7 +75,7 @@ class _Seen:
             record.id: record.name
             for step in happened.steps
             for record in (step.event, step.result)
-            if record is not None
+            if record is not None and record.name != JOINED
         }
         told = [line for line in happened.history if line.event]
         names |= {str(line.detail["id"]): line.event for line in told if line.event and "id" in line.detail}
@@ -83,8 +84,12 @@ class _Seen:
         for name, at in happened.timers:
             self.due[name] = min(at, self.due.get(name, at))
         self.heard: dict[tuple[str, str], list[Step]] = defaultdict(list)
+        self.joined: dict[str, list[Step]] = defaultdict(list)
+        self.open_joins = {one.worker for one in happened.run.waiting_for if one.kind == "join"}
         for step in happened.steps:
-            if step.event is not None:
+            if step.event is not None and step.event.name == JOINED:
+                self.joined[node_id("worker", step.worker)].append(step)
+            elif step.event is not None:
                 self.heard[node_id("event", step.event.name), node_id("worker", step.worker)].append(step)
         self.sent = self._sendings(happened.steps, names, told)
 
@@ -132,6 +137,8 @@ class _Seen:
 
     def worker(self, node: Node) -> Node:
         steps = self.steps.get(node.name, [])
+        if not steps and node.name in self.open_joins:
+            return replace(node, became=("waits for the rest",), state="waiting")
         if not steps:
             return replace(node, state="idle")
         states = Counter(step.status for step in steps)
@@ -140,6 +147,9 @@ class _Seen:
 
     def state_of(self, link: Link) -> LinkState:
         steps = self.heard.get((link.source, link.target))
+        if link.kind == "hears" and not steps:
+            # A join's own job says which events it joined no more: all that its worker hears.
+            steps = self.joined.get(link.target)
         if steps:
             return "refused" if all(step.status == "refused" for step in steps) else "taken"
         return "taken" if (link.source, link.target) in self.sent else "idle"

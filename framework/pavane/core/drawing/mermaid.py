@@ -1,4 +1,4 @@
-"""A graph as Mermaid, for pages that draw it themselves: events are rounded, workers square.
+"""A graph as Mermaid, for pages that draw it themselves: events are rounded, workers square, joins with double sides.
 
 Labels are quoted, and every character in them that is not plain is given by its number, as Mermaid reads it
 (`#34;`): it cannot end the quotes, become markup or HTML, or start a directive.
@@ -21,6 +21,7 @@ CLASSES: Final = {
     "outside": "stroke-dasharray:6 4",
     "framework": "stroke-dasharray:6 4",
     "closing": "fill:#f5f7fa,stroke:#9aa5b1,color:#1f2933",
+    "join": "stroke-width:2px",
     "idle": "fill:#fafbfc,stroke:#cbd2d9,stroke-width:1px,color:#7b8794",
     "came": "fill:#e8f1fb,stroke:#2b6cb0,color:#1f2933",
     "waiting": "fill:#e0f2fe,stroke:#0369a1,color:#1f2933",
@@ -79,7 +80,9 @@ def label_lines(node: Node) -> list[str]:
 
 def _shape(node: Node) -> str:
     label = "<br/>".join(_plain(line) for line in label_lines(node))
-    return f'(["{label}"])' if node.kind == "event" else f'["{label}"]'
+    if node.kind == "event":
+        return f'(["{label}"])'
+    return f'[["{label}"]]' if "join" in node.roles else f'["{label}"]'
 
 
 def _plain(text: str) -> str:

@@ -45,6 +45,9 @@ text { font-family: "DejaVu Sans Mono", Menlo, "Liberation Mono", Consolas, mono
 ARROWS: Final = {"plain": "#52606d", "idle": "#cbd2d9", "taken": "#1f2933", "refused": "#c53030"}
 """The head of each kind of line, in the line's colour."""
 
+SIDE: Final = 4.0
+"""How far the second line at a join's sides is from the first."""
+
 
 def svg(graph: Graph) -> str:
     """The document, in ASCII, with a line break at its end."""
@@ -119,8 +122,17 @@ def _draw_box(root: Element, box: Box) -> None:
             "rx": _number(round_corners),
         },
     )
+    if "join" in box.node.roles:
+        _draw_sides(frame, inner)
     for label in box.labels:
         _draw_label(frame, label, rect.x, rect.y)
+
+
+def _draw_sides(frame: Element, inner: Rect) -> None:
+    """A second line at both sides, as a join has it, where no text comes."""
+    for x in (inner.x + SIDE, inner.x + inner.width - SIDE):
+        top, foot = _number(inner.y), _number(inner.y + inner.height)
+        SubElement(frame, "path", {"class": "box", "d": f"M{_number(x)} {top} V{foot}"})
 
 
 def _class(node: Node) -> str:

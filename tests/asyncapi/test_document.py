@@ -59,6 +59,19 @@ def test_every_worker_and_every_system_outside_has_its_operations() -> None:
     assert operations["outside.send.cli.placed"]["bindings"]["amqp"]["mandatory"] is True
 
 
+def test_a_join_receives_each_of_its_events_from_its_one_queue() -> None:
+    operations = document_of("services.trips:app")["operations"]
+    joined = {name: one for name, one in operations.items() if name.startswith("trips.confirm_trip.receive.")}
+    assert {name.rpartition(".receive.")[2] for name in joined} == {
+        "flight.booked",
+        "hotel.booked",
+        "car.booked",
+    }
+    assert {one["x-pavane-queue"] for one in joined.values()} == {"pavane.q.trips.confirm_trip"}
+    # With its own event pavane calls the join's handler: nobody reads it, and nobody else may send it.
+    assert not [name for name in operations if name.endswith("pavane.joined")]
+
+
 def test_a_channel_names_the_exchange_of_the_namespace_and_the_routing_key() -> None:
     channel = document_of(SHOP, PAVANE_NAMESPACE="shop")["channels"]["cli.placed"]
     assert channel["address"] == "cli.placed"

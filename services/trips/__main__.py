@@ -65,7 +65,7 @@ async def travel(city: str) -> tuple[RunStatus, list[Step]]:
         if NOT_IN[kind] != where
     ]
     await fill(database_url(), offers)
-    requested = TripRequested(trip_id=f"T{secrets.token_hex(3)}", traveller="Anna", city=city)
+    requested = TripRequested(trip_id=f"T{secrets.token_hex(3)}", traveller="traveller-17", city=city)
     async with app.running(embedded=True) as client, asyncio.timeout(LONGEST):
         run = await client.start(trip_booking, requested)
         await run.wait()

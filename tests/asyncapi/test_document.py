@@ -16,7 +16,7 @@ from tests.integration.cli_runner import Done, Pavane
 ORDERS = "services.demo.stage:app"
 MOVES = "tests.asyncapi.definitions:second_version"
 SHOP = "tests.integration.cli_shop:app"
-TWO_NODES = "amqps://ann:1/se@cret@one.example:5671/vh,amqp://ann:secret@[::1]/?heartbeat=3"
+TWO_NODES = "amqps://keeper:1/se@cret@one.example:5671/vh,amqp://keeper:secret@[::1]/?heartbeat=3"
 SERVERS = {"PAVANE_BROKER_URL": TWO_NODES}
 
 
@@ -139,7 +139,7 @@ def test_no_credential_gets_into_the_document() -> None:
         ("amqps", "one.example:5671", "/vh"),
         ("amqp", "[::1]:5672", "/"),
     ]
-    for secret in ("ann", "cret", base64.b64encode(b"secret").decode()):
+    for secret in ("keeper", "cret", base64.b64encode(b"secret").decode()):
         assert secret not in re.sub(r"[a-z]+annel|securitySchemes|description", "", done.out)
 
 

@@ -198,13 +198,13 @@ def test_a_dead_letter_is_shown_redriven_and_the_run_goes_on(pavane: Pavane, poi
     unasked = pavane("dlq", "redrive", letter, "--json")
     assert (unasked.code, unasked.out) == (2, "")
     poison.unlink()
-    report = pavane.json("dlq", "redrive", "--run", run, "--yes", "--by", "ann", "--reason", "mended")
+    report = pavane.json("dlq", "redrive", "--run", run, "--yes", "--by", "operator-1", "--reason", "mended")
     assert report.keys() == BulkReport.model_fields.keys()
     assert (report["matched"], report["done"]) == (1, 1)
     watched = pavane("runs", "watch", run, "--timeout", "20", "--json")
     assert watched.code == 0
     [redriven] = [line for line in watched.lines if line.get("kind") == "redriven"]
-    assert (redriven["by"], redriven["reason"]) == ("ann", "mended")
+    assert (redriven["by"], redriven["reason"]) == ("operator-1", "mended")
     assert pavane.json("dlq", "ls", "--run", run)["items"] == []
 
 

@@ -69,10 +69,12 @@ def test_an_edited_letters_job_runs_and_the_run_goes_on(pavane: Pavane) -> None:
     patch = ("--patch", '{"item":"book"}')
     refused = pavane("dlq", "edit", letter, "--patch", '{"item":["book"]}', "--yes", "--json")
     assert (refused.code, refused.error["code"]) == (2, "invalid_payload")
-    edited = pavane.json("dlq", "edit", letter, *patch, "--by", "ann", "--reason", "no such item", "--yes")
+    edited = pavane.json(
+        "dlq", "edit", letter, *patch, "--by", "operator-1", "--reason", "no such item", "--yes"
+    )
     history = ended(pavane, run)
     [line] = [line for line in history if line["kind"] == "redriven"]
-    assert (line["by"], line["reason"], line["worker"]) == ("ann", "no such item", "mail.confirm")
+    assert (line["by"], line["reason"], line["worker"]) == ("operator-1", "no such item", "mail.confirm")
     assert line["detail"] == {"edited": edited["event_id"], "key": "kept"}
     steps = pavane.json("runs", "show", run)["steps"]
     [new] = [step for step in steps if step["step_id"] == f"mail.confirm:{edited['event_id']}"]
@@ -116,7 +118,7 @@ def test_an_edit_whose_sender_dies_before_it_has_published_is_published_by_the_r
                 step=found.letter.step,
                 generation=found.letter.generation,
                 event=mended,
-                by="ann",
+                by="operator-1",
             )
         )
         assert answer.outcome == "done"

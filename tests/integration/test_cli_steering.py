@@ -80,7 +80,7 @@ def test_a_stalled_run_is_cancelled_and_undone(pavane: Pavane) -> None:
     show_when(pavane, run, "stalled")
     foreseen = pavane.json("runs", "cancel", run, "--dry-run")
     assert (foreseen["done"], foreseen["dry_run"]) == (1, True)
-    report = pavane.json("runs", "cancel", run, "--reason", "gave up", "--by", "ann", "--yes")
+    report = pavane.json("runs", "cancel", run, "--reason", "gave up", "--by", "operator-1", "--yes")
     assert report.keys() == BulkReport.model_fields.keys()
     assert (report["matched"], report["done"]) == (1, 1)
     status = ended(pavane, run)
@@ -90,7 +90,7 @@ def test_a_stalled_run_is_cancelled_and_undone(pavane: Pavane) -> None:
         {"dead": 1, "undone": 1},
     )
     [line] = lines(pavane, run, "cancel_requested")
-    assert (line["by"], line["reason"], line["detail"]) == ("ann", "gave up", {"undo": True})
+    assert (line["by"], line["reason"], line["detail"]) == ("operator-1", "gave up", {"undo": True})
     assert pavane.json("runs", "cancel", run, "--yes")["done"] == 1
     refused = pavane("runs", "compensate", run, "--yes", "--json")
     assert (refused.code, refused.error["code"]) == (5, "action_refused")

@@ -40,7 +40,7 @@ def catalogue(opening: int = 10) -> list[Offer]:
 
 
 def trip(trip_id: str = "1", city: str = "Lisbon") -> TripRequested:
-    return TripRequested(trip_id=trip_id, traveller="Anna", city=city)
+    return TripRequested(trip_id=trip_id, traveller="traveller-17", city=city)
 
 
 @dataclass(frozen=True)

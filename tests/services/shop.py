@@ -39,7 +39,7 @@ def order(
         OrderLine(product_id=name, unit_price=Decimal(price), quantity=many, discount=Decimal(discount))
         for name, many in (pieces or {"lamp": 2}).items()
     )
-    return OrderPlaced(order_id=order_id, customer_id="ANNA", lines=lines, freight=Decimal(freight))
+    return OrderPlaced(order_id=order_id, customer_id="ANATR", lines=lines, freight=Decimal(freight))
 
 
 def accepted(placed: OrderPlaced) -> Order:

@@ -21,11 +21,11 @@ SERVICES = OF_THE_DEMO | {"trips": trips}
 SECRET = "geheim-7"
 UNUSABLE = [
     "nonsense",
-    f"mysql://anna:{SECRET}@127.0.0.1/orders",
-    f"postgres://anna:{SECRET}@127.0.0.1/orders",
-    f"postgresql+nodriver://anna:{SECRET}@127.0.0.1/orders",
-    f"postgresql+psycopg://anna:{SECRET}/orders",
-    f"postgresql+psycopg://anna:half@{SECRET}@127.0.0.1/orders",
+    f"mysql://keeper:{SECRET}@127.0.0.1/orders",
+    f"postgres://keeper:{SECRET}@127.0.0.1/orders",
+    f"postgresql+nodriver://keeper:{SECRET}@127.0.0.1/orders",
+    f"postgresql+psycopg://keeper:{SECRET}/orders",
+    f"postgresql+psycopg://keeper:half@{SECRET}@127.0.0.1/orders",
     f"postgresql+psycopg://127.0.0.1:5432/orders?password=half@{SECRET}",
     "sqlite:////proc/nowhere/orders.db",
 ]

@@ -77,7 +77,7 @@ BORDERS = {
     "one more than there is, in two lines": (
         OrderPlaced(
             order_id="1",
-            customer_id="ANNA",
+            customer_id="ANATR",
             lines=order(bowl=5).lines + order(bowl=6).lines,
             freight=Decimal(0),
         ),

@@ -22,7 +22,7 @@ from yarl import URL
 from pavane.adapters.rabbitmq.border import border, place, unreachable
 from pavane.errors import BrokerUnavailable
 
-NODE = URL("amqp://ann:s3cret@rabbit.example/orders")
+NODE = URL("amqp://keeper:s3cret@rabbit.example/orders")
 
 
 def over(cause: OSError) -> AMQPConnectionError:
@@ -100,4 +100,4 @@ async def test_every_call_that_failed_says_what_to_do(error: BaseException, said
 
 
 def test_a_place_shows_no_credentials() -> None:
-    assert place(URL("amqps://ann:s3cret@rabbit.example")) == "rabbit.example:5671 (virtual host /)"
+    assert place(URL("amqps://keeper:s3cret@rabbit.example")) == "rabbit.example:5671 (virtual host /)"

@@ -120,7 +120,7 @@ def test_every_lost_connection_says_why_and_what_to_do(error: BaseException, sai
 
 def test_a_place_shows_no_credentials() -> None:
     assert border.place_of({}) == "localhost:6379, database 0"
-    settings = {"host": "redis.example", "port": 7, "db": 2, "username": "ann", "password": "s3cret"}
+    settings = {"host": "redis.example", "port": 7, "db": 2, "username": "operator-1", "password": "s3cret"}
     assert border.place_of(settings) == "redis.example:7, database 2"
 
 

@@ -17,7 +17,7 @@ from tests.services.shop import ENDINGS, accepted
 Run: TypeAlias = RunHandle[Any]
 Scene: TypeAlias = Callable[[Harness], Awaitable[Run]]
 
-ANNA, BEN = "anna", "ben"
+OPERATOR, COLLEAGUE = "operator-1", "operator-2"
 
 
 async def confirmed(harness: Harness) -> Run:
@@ -62,7 +62,7 @@ async def cancelled(harness: Harness) -> Run:
     harness.hold("payments.charge_payment")
     run = await placed(harness, "confirmed")
     await harness.advance(3)
-    await run.cancel("the customer gave up", by=ANNA)
+    await run.cancel("the customer gave up", by=OPERATOR)
     await harness.advance(2)
     harness.release("payments.charge_payment")
     return await ended(harness, run)
@@ -73,7 +73,7 @@ async def cancelled_without_undo(harness: Harness) -> Run:
     give_up(harness, "shipping.create_shipment", "no carrier answers")
     run = await placed(harness, "confirmed")
     await harness.advance(600)
-    await run.cancel("settled by telephone", by=BEN, undo=False)
+    await run.cancel("settled by telephone", by=COLLEAGUE, undo=False)
     return await ended(harness, run)
 
 
@@ -82,7 +82,7 @@ async def compensated_by_an_operator(harness: Harness) -> Run:
     give_up(harness, "shipping.create_shipment", "no carrier answers")
     run = await placed(harness, "confirmed")
     await harness.advance(600)
-    await run.compensate("the carrier has closed", by=ANNA)
+    await run.compensate("the carrier has closed", by=OPERATOR)
     return await ended(harness, run)
 
 
@@ -100,7 +100,7 @@ async def undo_stuck_and_redriven(harness: Harness) -> Run:
     harness.fail("payments.charge_payment", error, times=20, undo=True)
     run = await placed(harness, "shipment_refused")
     await harness.advance(timedelta(hours=12))
-    await harness.client.dead_letters.redrive(everything=True, reason="the bank is back", by=ANNA)
+    await harness.client.dead_letters.redrive(everything=True, reason="the bank is back", by=OPERATOR)
     return await ended(harness, run)
 
 
@@ -112,7 +112,7 @@ async def skipped(harness: Harness) -> Run:
     await harness.advance(600)
     [step] = await run.steps(worker="shipping.create_shipment").all()
     created = ShipmentCreated(order=accepted(placed_order), tracking="BY-HAND-1")
-    await run.skip(step.step_id, created, reason="sent by courier", by=BEN)
+    await run.skip(step.step_id, created, reason="sent by courier", by=COLLEAGUE)
     return await ended(harness, run)
 
 
@@ -120,10 +120,10 @@ async def paused_and_resumed(harness: Harness) -> Run:
     """Nothing begins for an hour, and then it goes on where it was."""
     harness.hold("inventory.reserve_stock")
     run = await placed(harness, "confirmed")
-    await run.pause("stocktaking", by=ANNA)
+    await run.pause("stocktaking", by=OPERATOR)
     harness.release("inventory.reserve_stock")
     await harness.advance(3600)
-    await run.resume(by=BEN)
+    await run.resume(by=COLLEAGUE)
     return await ended(harness, run)
 
 
@@ -132,7 +132,7 @@ async def still_open(harness: Harness) -> Run:
     give_up(harness, "payments.charge_payment", "the bank does not answer")
     run = await placed(harness, "confirmed")
     await harness.advance(600)
-    await run.move_deadline(harness.now + timedelta(days=30), reason="the bank takes its time", by=ANNA)
+    await run.move_deadline(harness.now + timedelta(days=30), reason="the bank takes its time", by=OPERATOR)
     return run
 
 

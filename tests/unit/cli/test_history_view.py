@@ -24,7 +24,7 @@ def told(*lines: HistoryEntry, background: Background | None = None) -> list[str
 
 def test_events_are_named_by_the_lines_before() -> None:
     assert told(
-        line("run_started", event="order.placed", cause="e1", by="anna"),
+        line("run_started", event="order.placed", cause="e1", by="operator-1"),
         line("step_started", worker="s.w", step_id="s.w:e1", attempt=1, cause="e1"),
         line(
             "event_emitted",
@@ -35,13 +35,13 @@ def test_events_are_named_by_the_lines_before() -> None:
             detail={"id": "e2"},
         ),
         line("step_started", worker="s.v", step_id="s.v:e2", attempt=2, cause="e2"),
-        line("event_emitted", event="order.paid", cause="e3", by="ben"),
+        line("event_emitted", event="order.paid", cause="e3", by="operator-2"),
     ) == [
-        "run_started | anna | order.placed | ",
+        "run_started | operator-1 | order.placed | ",
         "step_started | s.w | order.placed | attempt 1",
         "event_emitted | s.w | order.placed | emits order.done",
         "step_started | s.v | order.done | attempt 2",
-        "event_emitted | ben | order.paid | from outside",
+        "event_emitted | operator-2 | order.paid | from outside",
     ]
 
 
@@ -57,9 +57,9 @@ def test_an_undo_is_because_of_what_the_run_fails_of() -> None:
     undo = line(
         "undo_stuck", worker="s.w", step_id="s.w:e1", attempt=9, reason="attempts", detail={"error": "no"}
     )
-    started = line("compensation_started", by="anna", reason="operator", detail={"why": "too old"})
+    started = line("compensation_started", by="operator-1", reason="operator", detail={"why": "too old"})
     assert told(started, undo, line("compensated", reason="operator")) == [
-        "compensation_started | anna | given up by hand | too old",
+        "compensation_started | operator-1 | given up by hand | too old",
         "undo_stuck | s.w | given up by hand | attempt 9; dead letter, no attempts left: no",
         "compensated |  | given up by hand | ",
     ]
@@ -84,19 +84,22 @@ def test_what_people_do_is_told_with_their_names_and_words() -> None:
     moved = {"at": "2026-01-03T00:00:00+00:00", "before": "2026-01-02T00:00:00+00:00"}
     left = {"left": ["s.w:e1", "s.v:e2"], "left_count": 5}
     assert told(
-        line("cancel_requested", by="anna", reason="too late", detail={"undo": False}),
+        line("cancel_requested", by="operator-1", reason="too late", detail={"undo": False}),
         line(
-            "cancel_requested", by="ben", reason="too", detail={"asked": "cancel", "refused": "run_completed"}
+            "cancel_requested",
+            by="operator-2",
+            reason="too",
+            detail={"asked": "cancel", "refused": "run_completed"},
         ),
         line("cancelled", reason="cancelled", detail=left),
-        line("deadline_moved", by="anna", reason="be patient", detail=moved),
-        line("redriven", worker="s.w", step_id="s.w:e1", by="anna", reason="mended"),
+        line("deadline_moved", by="operator-1", reason="be patient", detail=moved),
+        line("redriven", worker="s.w", step_id="s.w:e1", by="operator-1", reason="mended"),
     ) == [
-        "cancel_requested | anna |  | without undo; too late",
-        "cancel_requested | ben |  | refused: the run has ended, completed; too",
+        "cancel_requested | operator-1 |  | without undo; too late",
+        "cancel_requested | operator-2 |  | refused: the run has ended, completed; too",
         "cancelled |  |  | left as they are: s.w, s.v, and 3 more",
-        "deadline_moved | anna |  | to 2026-01-03 00:00:00, was 2026-01-02 00:00:00; be patient",
-        "redriven | s.w |  | by anna: mended",
+        "deadline_moved | operator-1 |  | to 2026-01-03 00:00:00, was 2026-01-02 00:00:00; be patient",
+        "redriven | s.w |  | by operator-1: mended",
     ]
 
 

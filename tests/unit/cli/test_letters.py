@@ -113,12 +113,12 @@ def test_a_patch_is_laid_over_the_payload_and_the_new_event_named(desk: Desk) ->
     desk.bodies()
     edited = desk.pavane.json(
         *("dlq", "edit", letter, "--patch", '{"order":"b","note":{"x":null}}'),
-        *("--app", APP, "--by", "ann", "--reason", "typo", "--yes"),
+        *("--app", APP, "--by", "operator-1", "--reason", "typo", "--yes"),
     )
     assert edited.keys() == {"event_id"}
     assert [json.loads(body) for body in desk.bodies()] == [{"order": "b", "note": {}}]
     line = desk.redriven("orders:a")
-    assert (line.by, line.reason, line.at > 0) == ("ann", "typo", True)
+    assert (line.by, line.reason, line.at > 0) == ("operator-1", "typo", True)
     assert dict(line.detail) == {"edited": edited["event_id"], "key": "kept"}
     assert desk.pavane.json("dlq", "ls")["items"] == []
 

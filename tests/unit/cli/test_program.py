@@ -112,8 +112,8 @@ def test_settings_come_from_the_file_unless_the_environment_or_an_option_says_ot
     file.write_text("PAVANE_NAMESPACE=fromfile\nPAVANE_PREFETCH=9\nPAVANE_ACTOR=file\n")
     settings = Session(env_file=file).settings()
     assert (settings.namespace, settings.prefetch, settings.actor) == ("fromfile", 7, "file")
-    given = Session(env_file=file, namespace="given").settings(by="ann")
-    assert (given.namespace, given.prefetch, given.actor) == ("given", 7, "ann")
+    given = Session(env_file=file, namespace="given").settings(by="operator-1")
+    assert (given.namespace, given.prefetch, given.actor) == ("given", 7, "operator-1")
     with pytest.raises(SettingsError, match="NAMESPACE"):
         Session(namespace="Not A Name").settings()
 

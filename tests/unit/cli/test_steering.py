@@ -90,13 +90,13 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
 def test_one_run_is_cancelled_by_its_name(desk: Desk) -> None:
     [run] = desk.start("1")
     done = desk.pavane(
-        "runs", "cancel", run, "--yes", "--reason", "the customer gave up", "--by", "ann", "--json"
+        "runs", "cancel", run, "--yes", "--reason", "the customer gave up", "--by", "operator-1", "--json"
     )
     assert (done.code, done.document) == (0, {"matched": 1, "done": 1, "dry_run": False, "skipped": []})
     assert done.document.keys() == BulkReport.model_fields.keys()
     assert desk.phases(run) == ["cancelled"]
     [line] = [line for line in desk.record(run).history if line.kind == "cancel_requested"]
-    assert (line.by, line.reason) == ("ann", "the customer gave up")
+    assert (line.by, line.reason) == ("operator-1", "the customer gave up")
     assert desk.pavane("runs", "cancel", run, "--yes").out == "1 of 1 cancelled\n"
 
 

@@ -60,7 +60,7 @@ async def test_one_letter_is_shown_or_known_not_to_be_there(stage: Stage) -> Non
 
 async def test_a_redrive_sends_the_chosen_ones_and_keeps_the_order_of_the_others(stage: Stage) -> None:
     [first, second, third] = await three_dead(stage)
-    report = await stage.client.dead_letters.redrive(second, reason="mended", by="ann")
+    report = await stage.client.dead_letters.redrive(second, reason="mended", by="operator-1")
     assert (report.matched, report.done, report.skipped) == (1, 1, [])
     assert await stage.letters_queued() == [first, third]
     [copy] = await stage.empty(stage.queue)
@@ -71,7 +71,7 @@ async def test_a_redrive_sends_the_chosen_ones_and_keeps_the_order_of_the_others
     [row] = record.steps.values()
     assert (row.work.generation, row.work.unpublished, record.letters) == (2, "", {})
     line = next(line for line in record.history if line.kind == "redriven")
-    assert (line.by, line.reason) == ("ann", "mended")
+    assert (line.by, line.reason) == ("operator-1", "mended")
 
 
 async def test_everything_is_redriven_and_what_died_since_is_not(stage: Stage) -> None:
@@ -263,7 +263,7 @@ async def test_a_live_runs_letter_needs_a_decision_to_be_discarded(stage: Stage)
     kept = await stage.client.dead_letters.discard(letter)
     assert (kept.done, kept.skipped[0].reason) == (0, "run_is_live")
     assert await stage.letters_queued() == [letter]
-    left = await stage.client.dead_letters.discard(letter, then="leave", reason="test order", by="ann")
+    left = await stage.client.dead_letters.discard(letter, then="leave", reason="test order", by="operator-1")
     assert left.done == 1
     assert await stage.letters_queued() == []
     status = await stage.client.run("orders:a").status()

@@ -14,14 +14,16 @@ from tests.unit.client.stage import WORKER, Stage
 Change = Callable[[Client, str], Awaitable[object]]
 
 CHANGES: dict[str, Change] = {
-    "redrive": lambda client, id_: client.dead_letters.redrive(id_, by="ann", reason="mended"),
+    "redrive": lambda client, id_: client.dead_letters.redrive(id_, by="operator-1", reason="mended"),
     "discard and compensate": lambda client, id_: client.dead_letters.discard(
-        id_, then="compensate", by="ann", reason="mended"
+        id_, then="compensate", by="operator-1", reason="mended"
     ),
     "discard and leave": lambda client, id_: client.dead_letters.discard(
-        id_, then="leave", by="ann", reason="mended"
+        id_, then="leave", by="operator-1", reason="mended"
     ),
-    "edit": lambda client, id_: client.dead_letters.edit(id_, {"order": "z"}, by="ann", reason="mended"),
+    "edit": lambda client, id_: client.dead_letters.edit(
+        id_, {"order": "z"}, by="operator-1", reason="mended"
+    ),
 }
 
 
@@ -41,7 +43,7 @@ async def test_who_when_and_why_are_in_the_history_once(change: str) -> None:
     with contextlib.suppress(LetterNotFound):  # done again, it changes nothing and adds nothing
         await CHANGES[change](stage.client, letter)
     [line] = [line for line in (await lines(stage, run))[len(before) :] if line.step and line.by]
-    assert (line.by, line.at, line.worker, line.step) == ("ann", stage.clock.time, WORKER, row.step)
+    assert (line.by, line.at, line.worker, line.step) == ("operator-1", stage.clock.time, WORKER, row.step)
     assert "mended" in (line.reason, dict(line.detail).get("why"))
 
 

@@ -67,15 +67,15 @@ async def lines(run: RunHandle[Any], kind: str) -> list[HistoryEntry]:
 
 async def test_a_cancelled_run_is_undone_and_says_who_wanted_it(harness: Harness, built: Shop) -> None:
     run = await stalled(harness)
-    status = await run.cancel("the customer gave up", by="ann")
+    status = await run.cancel("the customer gave up", by="operator-1")
     assert (status.phase, status.reason) == ("compensating", "cancelled")
-    again = await run.cancel("once more", by="bob")
+    again = await run.cancel("once more", by="operator-2")
     assert again.phase == "compensating"
     ended = await run.wait()
     assert (ended.status, ended.reason, ended.stalled) == ("cancelled", "cancelled", [])
     assert built.done == [("reserve on shelf", "1"), ("give_back", "1")]
     [line] = await lines(run, "cancel_requested")
-    assert (line.by, line.reason, line.detail) == ("ann", "the customer gave up", {"undo": True})
+    assert (line.by, line.reason, line.detail) == ("operator-1", "the customer gave up", {"undo": True})
     assert (await run.cancel("again")).status == "cancelled"
 
 
@@ -94,12 +94,12 @@ async def test_a_run_cancelled_without_undo_ends_at_once_and_names_what_is_left(
 
 async def test_a_run_that_is_given_up_is_undone(harness: Harness, built: Shop) -> None:
     run = await stalled(harness)
-    assert (await run.compensate("the bank has closed", by="ann")).reason == "operator"
+    assert (await run.compensate("the bank has closed", by="operator-1")).reason == "operator"
     assert (await run.compensate("the same")).reason == "operator"
     assert (await run.wait()).status == "compensated"
     assert built.done[-1] == ("give_back", "1")
     [line] = await lines(run, "compensation_started")
-    assert (line.by, line.detail["why"]) == ("ann", "the bank has closed")
+    assert (line.by, line.detail["why"]) == ("operator-1", "the bank has closed")
     with pytest.raises(ActionRefused, match="has ended, compensated"):
         await run.cancel("too late")
     # Somebody wanted another ending: that is not lost.
@@ -128,7 +128,7 @@ async def test_a_paused_run_holds_its_jobs_until_it_is_resumed(harness: Harness,
     harness.hold("stock.reserve")
     run = await harness.start(orders, Placed(order="1"))
     await harness.until_idle()
-    paused = await run.pause("the warehouse moves", by="ann")
+    paused = await run.pause("the warehouse moves", by="operator-1")
     assert (paused.status, paused.phase, paused.paused) == ("paused", "running", True)
     harness.release("stock.reserve")
     await harness.advance(60)
@@ -140,16 +140,16 @@ async def test_a_paused_run_holds_its_jobs_until_it_is_resumed(harness: Harness,
     assert held.since is not None
     assert (await run.pause("for another reason")).paused
     [line] = await lines(run, "paused")
-    assert (line.by, line.reason) == ("ann", "the warehouse moves")
+    assert (line.by, line.reason) == ("operator-1", "the warehouse moves")
 
     assert [one.run for one in await harness.client.runs(waiting_for="held").all()] == [run.run]
-    resumed = await run.resume(by="bob")
+    resumed = await run.resume(by="operator-2")
     assert (resumed.paused, resumed.waiting_for) == (False, [])
     assert not (await run.resume()).paused
     assert await run.result() == Charged(order="1")
     [attempt] = harness.calls(CHARGE)
     assert attempt.attempt == 1
-    assert [line.by for line in await lines(run, "resumed")] == ["bob"]
+    assert [line.by for line in await lines(run, "resumed")] == ["operator-2"]
 
 
 async def test_a_retry_that_comes_back_in_a_pause_waits_for_people_and_no_longer_for_its_time(
@@ -184,7 +184,7 @@ async def test_a_dead_step_is_skipped_with_an_event_and_the_run_goes_on(
 ) -> None:
     run = await stalled(harness)
     step = await step_of(run, CHARGE)
-    status = await run.skip(step, Charged(order="1"), reason="paid by transfer", by="ann")
+    status = await run.skip(step, Charged(order="1"), reason="paid by transfer", by="operator-1")
     assert (status.status, status.steps["skipped"], status.stalled) == ("completed", 1, [])
     again = await run.skip(step, Charged(order="1"), reason="paid by transfer")
     assert again.updated_at == status.updated_at
@@ -194,7 +194,7 @@ async def test_a_dead_step_is_skipped_with_an_event_and_the_run_goes_on(
     [skipped] = await run.steps(worker=CHARGE).all()
     assert (skipped.status, skipped.result and skipped.result.payload) == ("skipped", {"order": "1"})
     [line] = await lines(run, "step_skipped")
-    assert (line.by, line.reason, line.event) == ("ann", "paid by transfer", Charged.event_name)
+    assert (line.by, line.reason, line.event) == ("operator-1", "paid by transfer", Charged.event_name)
     assert await harness.client.dead_letters.list().all() == []
     with pytest.raises(ActionRefused, match="with another event"):
         await run.skip(step, Declined(order="1"), reason="no, it was declined")
@@ -290,12 +290,14 @@ async def test_a_step_that_goes_its_own_way_is_not_skipped(
 async def test_a_run_gets_a_deadline_and_another_one(harness: Harness) -> None:
     run = await stalled(harness)
     soon, later = (harness.now + timedelta(hours=hours) for hours in (1, 3))
-    assert (await run.move_deadline(soon, reason="not for ever", by="ann")).deadline_at == soon
-    assert (await run.move_deadline(later, reason="the supplier is late", by="bob")).deadline_at == later
+    assert (await run.move_deadline(soon, reason="not for ever", by="operator-1")).deadline_at == soon
+    assert (
+        await run.move_deadline(later, reason="the supplier is late", by="operator-2")
+    ).deadline_at == later
     await run.move_deadline(later, reason="the same")
     first, second = await lines(run, "deadline_moved")
-    assert (first.by, first.detail) == ("ann", {"at": soon.isoformat(), "before": None})
-    assert (second.by, second.detail) == ("bob", {"at": later.isoformat(), "before": soon.isoformat()})
+    assert (first.by, first.detail) == ("operator-1", {"at": soon.isoformat(), "before": None})
+    assert (second.by, second.detail) == ("operator-2", {"at": later.isoformat(), "before": soon.isoformat()})
     await harness.advance(timedelta(hours=2))
     await harness.assert_status(run, "stalled")
     ended = await run.wait()
@@ -369,11 +371,11 @@ async def test_who_acts_is_the_actor_of_the_settings_unless_somebody_is_named() 
     run = client.run(await stage.start("a"))
     await run.pause("wait")
     await run.move_deadline(datetime.fromisoformat("2030-01-01T00Z"), reason="x")
-    await run.resume(by="ann")
+    await run.resume(by="operator-1")
     await run.cancel("x")
     by = {line.kind: line.by for line in await run.history().all()}
     assert (by["paused"], by["deadline_moved"], by["resumed"], by["cancel_requested"]) == (
-        "night shift", "night shift", "ann", "night shift",
+        "night shift", "night shift", "operator-1", "night shift",
     )  # fmt: skip
 
 

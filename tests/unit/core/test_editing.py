@@ -36,7 +36,7 @@ def edit(world: World, step: str = JOB, *, id_: str = "", letter_: str = "", **g
         letter=letter_ or letter(step).id,
         step=step,
         event=replace(event(id_ or f"{old.id}+1", old.name), causation=old.id, payload=b'{"mended":1}'),
-        by="ann",
+        by="operator-1",
         reason="mistyped",
         **given,
     )
@@ -70,7 +70,7 @@ def test_who_when_why_and_which_event_are_in_the_history() -> None:
     world.pass_time(5_000)
     edit(world, new_key=True)
     line = next(line for line in world.live.history if line.kind == "redriven")
-    assert (line.at, line.by, line.reason, line.step) == (world.now, "ann", "mistyped", JOB)
+    assert (line.at, line.by, line.reason, line.step) == (world.now, "operator-1", "mistyped", JOB)
     assert dict(line.detail) == {"edited": "start+1", "key": "new"}
 
 

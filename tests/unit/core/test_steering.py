@@ -18,21 +18,21 @@ T = TypeVar("T")
 
 
 def cancel(world: World, request: str = "r1", *, undo: bool = True) -> a.ActionAnswer:
-    call = c.Cancel(record=RUN, request=request, undo=undo, by="ann", reason="wrong order")
+    call = c.Cancel(record=RUN, request=request, undo=undo, by="operator-1", reason="wrong order")
     return world.apply(steering.cancel, call)
 
 
 def compensate(world: World, request: str = "r1") -> a.ActionAnswer:
-    call = c.Compensate(record=RUN, request=request, by="ann", reason="given up")
+    call = c.Compensate(record=RUN, request=request, by="operator-1", reason="given up")
     return world.apply(steering.compensate, call)
 
 
 def pause(world: World) -> a.ActionAnswer:
-    return world.apply(pausing.pause, c.Pause(record=RUN, by="ann", reason="bank is down"))
+    return world.apply(pausing.pause, c.Pause(record=RUN, by="operator-1", reason="bank is down"))
 
 
 def resume(world: World) -> a.ActionAnswer:
-    return world.apply(pausing.resume, c.Resume(record=RUN, by="bob"))
+    return world.apply(pausing.resume, c.Resume(record=RUN, by="operator-2"))
 
 
 def hold(world: World, step: str, generation: int = 0) -> a.HoldAnswer:
@@ -43,7 +43,7 @@ def hold(world: World, step: str, generation: int = 0) -> a.HoldAnswer:
 
 def skip(world: World, step: str, name: str = "order.skipped") -> a.ActionAnswer:
     id_ = identity.skipped_id(RUN, step, name, b"{}")
-    call = c.Skip(record=RUN, step=step, event=event(id_, name), by="ann", reason="by hand")
+    call = c.Skip(record=RUN, step=step, event=event(id_, name), by="operator-1", reason="by hand")
     return world.apply(skipping.skip, call)
 
 
@@ -58,7 +58,7 @@ def test_a_cancelled_run_undoes_what_was_done_and_ends_as_cancelled() -> None:
     assert isinstance(answer, a.Done)
     assert [row.row for row in answer.rows] == [f"undo/{JOB}"]
     asked = last(world, "cancel_requested")
-    assert (asked.by, asked.reason, asked.detail) == ("ann", "wrong order", (("undo", "true"),))
+    assert (asked.by, asked.reason, asked.detail) == ("operator-1", "wrong order", (("undo", "true"),))
     assert dict(last(world, "compensation_started").detail) == {"why": "wrong order"}
     assert world.live.head.reason == "cancelled"
     world.undo(JOB)
@@ -128,7 +128,7 @@ def test_a_paused_run_begins_nothing_and_holds_what_comes() -> None:
     assert isinstance(answer, a.Done)
     released = [(row.kind, row.step) for row in answer.rows if row.row.startswith("held/")]
     assert released == [("job", "shop.pay:start"), ("job", "shop.ship:start")]
-    assert (last(world, "resumed").by, world.live.held) == ("bob", {})
+    assert (last(world, "resumed").by, world.live.held) == ("operator-2", {})
     assert hold(world, "shop.pay:start") == a.NotPaused()
     assert isinstance(world.begin("shop.pay:start"), a.Granted)
 
@@ -191,7 +191,7 @@ def test_a_skipped_step_is_closed_with_its_letter_and_undone_as_unknown() -> Non
     world.done("shop.pay:start", "order.paid", compensation=UNDO)
     assert isinstance(skip(world, JOB), a.Done)
     assert (world.row(JOB).state, world.live.letters, world.live.head.stalled) == ("skipped", {}, [])
-    assert last(world, "step_skipped").by == "ann"
+    assert last(world, "step_skipped").by == "operator-1"
     assert isinstance(skip(world, JOB), a.Done)
     assert skip(world, JOB, "another") == a.Refused(reason="step_skipped")
     assert isinstance(world.begin(JOB), a.Committed)
@@ -216,7 +216,7 @@ def test_a_deadline_moves_ahead_only() -> None:
     world = started()
 
     def move(at: int) -> a.ActionAnswer:
-        return world.apply(steering.move_deadline, c.MoveDeadline(record=RUN, at=at, by="ann"))
+        return world.apply(steering.move_deadline, c.MoveDeadline(record=RUN, at=at, by="operator-1"))
 
     assert move(NOW) == a.Refused(reason="in_the_past")
     assert move(NOW + 5) == move(NOW + 5) == a.Done()

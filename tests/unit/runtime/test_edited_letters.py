@@ -87,7 +87,7 @@ async def test_the_job_runs_again_with_the_new_payload_and_the_old_key() -> None
         await harness.until_idle()
         letter = await only_letter(harness)
         event_id = await harness.client.dead_letters.edit(
-            letter, {"order": "1", "card": "4242"}, reason="mistyped", by="ann"
+            letter, {"order": "1", "card": "4242"}, reason="mistyped", by="operator-1"
         )
         assert await run.result() == Shipped(card="4242")
         [(_, first), (card, second)] = till.keys

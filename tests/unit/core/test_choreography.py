@@ -253,6 +253,8 @@ def test_alternatives_are_so_wherever_they_lead() -> None:
         (*side_by_side("p", "q"), worker("c", "p q", "x y", returns_only=True)),
         (worker("a", "begun", "p", extras="q"), worker("c", "p q", "x y", returns_only=True)),
         (worker("a", "begun", extras="p"), worker("c", "p", "x y", returns_only=True)),
+        # An answered job may be tried again by hand.
+        (*side_by_side("p", answers="q"), worker("c", "p q", "x y", returns_only=True)),
         (worker("a", "begun", "p"), worker("c", "p later", "x y", returns_only=True)),
         (worker("c", "begun later", "x y", returns_only=True),),
     ],
@@ -314,6 +316,12 @@ def test_a_join_leads_on_only_if_its_other_events_come() -> None:
     assert found(*stuck, workflow=flow("z")) == []
     assert found(*side_by_side("x", "y z"), join("x y", "done"), worker("c", "z", "done")) == []
     assert found(*side_by_side("x", "y z"), join("x y", "done"), worker("c", "z", "y")) == []
+    assert found(worker("a", "begun", "x done"), join("x y", "done")) == [
+        ("endless_workflow", "flow"),
+        ("unfillable_join", "s.j"),
+    ]
+    aside = (worker("c", "begun", "noted"), worker("d", "noted"))
+    assert found(*side_by_side("x"), join("x begun", "done"), *aside) == []
 
 
 def test_no_cycle_turns_through_a_join() -> None:

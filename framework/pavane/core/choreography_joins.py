@@ -50,8 +50,8 @@ def _where_they_come(worker: Worker, runs: list[_Run]) -> str:
     said: list[str] = []
     for event in worker.hears:
         names = [run.workflow.name for run in runs if event in run.events]
-        where = f"in runs of {' and '.join(names)}" if names else "outside of runs"
-        said.append(f"{event} comes only {where}")
+        where = f"only in runs of {' and '.join(names)}" if names else "in no run"
+        said.append(f"{event} comes {where}")
     return ", ".join(said)
 
 
@@ -79,7 +79,7 @@ class _Run:
                 begins(join, self._following(way)) for way in self._ways(worker)
             ):
                 events = " and ".join(join.hears)
-                return f"{worker.name} gives one of its results in a run, and none of them leads to {events}"
+                return f"{worker.name} gives one of its results in a run, and none of them leads to {events} together"
         return ""
 
     def _following(self, workers: Sequence[Worker]) -> frozenset[str]:

@@ -206,7 +206,9 @@ class Book:
         self.stalled -= {f"dead:{step}", f"undo_stuck:{step}"}
 
     def skipped(self, call: Skip) -> None:
-        job = self.jobs.setdefault(call.step, Job(worker="", event="", first=0, closing=False, undo=None))
+        worker, _, event = call.step.partition(":")  # a step that never began is known by its name alone
+        never_begun = Job(worker=worker, event=event, first=0, closing=False, undo=None)
+        job = self.jobs.setdefault(call.step, never_begun)
         hold_to(not job.place, f"P1: {call.step} is skipped after its commit")
         self.let_go(call.step, "step")
         self.letter_gone(call.step, "step")

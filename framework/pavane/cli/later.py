@@ -8,7 +8,7 @@ from typing import Final
 from pavane.model.later import in_calls
 
 _LATER: Final = """
-    emit, queues, breakers, schedules, gates, contracts ls, health, events, workflows,
+    queues, breakers, schedules, gates, contracts ls, health, events, workflows,
     dashboard, state, dlq groups, dlq export, dlq edit, dlq reindex,
     topology verify, topology prune, topology export, topology migrate
 """

@@ -12,7 +12,20 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from pavane.cli import asyncapi, check, contracts, dlq, doctor, graph, run, runs, start, steering, topology
+from pavane.cli import (
+    asyncapi,
+    check,
+    contracts,
+    dlq,
+    doctor,
+    emit,
+    graph,
+    run,
+    runs,
+    start,
+    steering,
+    topology,
+)
 from pavane.cli.exits import DONE, INTERRUPTED, TIMED_OUT, USAGE, code_of, remedy_of
 from pavane.cli.later import refuse_later
 from pavane.cli.logs import quiet_logs
@@ -53,6 +66,7 @@ def pavane(
 
 program.command("run")(run.run)
 program.command("start")(start.start)
+program.command("emit")(emit.emit)
 for command in (
     steering.cancel,
     steering.compensate,

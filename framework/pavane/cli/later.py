@@ -10,7 +10,7 @@ from pavane.model.later import in_calls
 _LATER: Final = """
     queues, breakers, schedules, gates, contracts ls, health, events, workflows,
     dashboard, state, dlq groups, dlq export, dlq edit, dlq reindex,
-    topology verify, topology prune, topology export, topology migrate
+    topology export, topology migrate
 """
 _NAMES: Final = frozenset(name.strip() for name in _LATER.split(","))
 

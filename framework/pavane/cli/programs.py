@@ -71,6 +71,7 @@ def worker_of(definition: WorkerDefinition) -> Worker:
         timeout_ms=definition.timeout_ms,
         step_timeout_ms=definition.step_timeout_ms,
         undo_timeout_ms=undo.timeout_ms if undo else None,
+        max_dead_letters=definition.dead_letters.max_length,
         place=definition.place,
     )
 

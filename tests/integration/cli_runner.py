@@ -107,6 +107,24 @@ class Pavane:
         return done.document
 
     @contextlib.contextmanager
+    def watching(self, *words: str) -> Iterator[Iterator[Any]]:
+        """The documents of a command with `--watch`, as they come; it is killed at the end."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pavane.cli", *words, "--watch", "--json"],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            yield map(json.loads, process.stdout)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+    @contextlib.contextmanager
     def running(self, *words: str) -> Iterator[Running]:
         """`pavane run`, from when it is ready; killed if it is still there at the end."""
         process = subprocess.Popen(

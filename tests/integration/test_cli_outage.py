@@ -35,6 +35,9 @@ NEED_SERVERS: dict[str, tuple[str, ...]] = {
     "start": ("orders", *PLACED),
     "emit": ("cli.confirmed", *PLACED, "--run", RUN),
     "doctor": (),
+    "queues": (),
+    "events unrouted": (),
+    "workflows stats": (),
     "runs ls": (),
     "runs show": (RUN,),
     "runs history": (RUN,),
@@ -65,6 +68,8 @@ VARIANTS: tuple[tuple[str, ...], ...] = (
     ("start", "orders", *PLACED, "--wait", "--timeout", "60"),
     ("emit", "cli.confirmed", *PLACED),
     ("runs", "ls", "--watch"),
+    ("queues", "--watch"),
+    ("workflows", "stats", "--run", RUN),
     ("runs", "watch", RUN, "--timeout", "60"),
     ("graph", "--run", RUN),
 )

@@ -8,7 +8,7 @@ from typing import Final
 from pavane.model.later import in_calls
 
 _LATER: Final = """
-    queues, breakers, schedules, gates, contracts ls, health, events, workflows,
+    breakers, schedules, gates, contracts ls, health,
     dashboard, state, dlq groups, dlq export, dlq edit, dlq reindex,
     topology export, topology migrate
 """

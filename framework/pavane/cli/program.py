@@ -19,12 +19,15 @@ from pavane.cli import (
     dlq,
     doctor,
     emit,
+    events,
     graph,
+    queues,
     run,
     runs,
     start,
     steering,
     topology,
+    workflows,
 )
 from pavane.cli.exits import DONE, INTERRUPTED, TIMED_OUT, USAGE, code_of, remedy_of
 from pavane.cli.later import refuse_later
@@ -84,6 +87,9 @@ program.add_typer(contracts.commands, name="contracts")
 program.command("check")(check.check)
 program.command("graph")(graph.graph)
 program.command("doctor")(doctor.doctor)
+program.command("queues")(queues.queues)
+program.add_typer(events.commands, name="events")
+program.add_typer(workflows.commands, name="workflows")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
+from random import Random
+
 import pytest
 
 from pavane.core.topology import Topology, WorkerTopology
@@ -99,3 +103,35 @@ class Declaring(BrokerSuite):
             await broker.publish(Message(b"job"), ToQueue(stage.first))
         with pytest.raises(Unroutable):
             await broker.publish(Message(b"letter"), ToDeadLetters(stage.letters))
+
+    async def test_a_message_that_comes_while_its_queue_is_removed_is_kept_or_refused(
+        self, broker: Broker
+    ) -> None:
+        stage = await Stage.build(broker, self.namespace)
+        seed = secrets.randbits(32)
+        random = Random(seed)
+        for _ in range(10):
+            await broker.declare(stage.topology)
+            pauses = random.uniform(0, 0.02), random.uniform(0, 0.02)
+            is_kept, in_the_way = await asyncio.gather(
+                self._published_after(pauses[0], broker, stage.first),
+                self._removed_after(pauses[1], broker, stage.first),
+            )
+            assert is_kept == (in_the_way is not None), f"seed {seed}"
+            if is_kept:
+                await stage.until_ready(stage.first, 1)
+                delivery = await broker.get(stage.first)
+                assert delivery is not None
+                delivery.ack()
+
+    async def _published_after(self, pause: float, broker: Broker, queue: str) -> bool:
+        await asyncio.sleep(pause)
+        try:
+            await broker.publish(Message(b"job"), ToQueue(queue))
+        except Unroutable:
+            return False
+        return True
+
+    async def _removed_after(self, pause: float, broker: Broker, queue: str) -> QueueCount | None:
+        await asyncio.sleep(pause)
+        return await broker.remove(queue)

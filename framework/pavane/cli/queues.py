@@ -49,20 +49,24 @@ def _print(out: Output, figures: Sequence[QueueInfo], settings: Settings) -> Non
             info.worker,
             info.queue,
             _number(info.ready),
+            _number(info.unacked),
             _number(info.consumers, alarming=info.consumers == 0 and bool(info.ready)),
             _number(info.dead_letters, alarming=bool(info.dead_letters)),
+            _rate(info.in_per_s),
+            _rate(info.out_per_s),
         )
         for info in figures
     ]
-    out.show(table(("WORKER", "QUEUE", "READY", "CONSUMERS", "DEAD LETTERS"), rows))
-    out.note(f"What is being worked on, what is delayed, and rates: not seen: {_why(settings)}")
+    out.show(
+        table(("WORKER", "QUEUE", "READY", "UNACKED", "CONSUMERS", "DEAD LETTERS", "IN/S", "OUT/S"), rows)
+    )
+    if settings.management_url is None:
+        out.note("UNACKED, IN/S and OUT/S are not seen: set PAVANE_MANAGEMENT_URL")
 
 
 def _number(count: int | None, *, alarming: bool = False) -> Text:
     return Text("" if count is None else str(count), style="bold red" if alarming else "")
 
 
-def _why(settings: Settings) -> str:
-    if settings.management_url is None:
-        return "set PAVANE_MANAGEMENT_URL"
-    return "this command does not ask the management API yet"
+def _rate(per_second: float | None) -> str:
+    return "" if per_second is None else f"{per_second:.1f}"

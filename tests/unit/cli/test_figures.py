@@ -37,7 +37,17 @@ def test_every_queue_is_a_line(stage: Stage, pavane: Pavane) -> None:
     asyncio.run(fill())
     done = pavane("queues")
     title, jobs, undo, intake = done.out.splitlines()
-    assert title.split() == ["WORKER", "QUEUE", "READY", "CONSUMERS", "DEAD", "LETTERS"]
+    assert title.split() == [
+        "WORKER",
+        "QUEUE",
+        "READY",
+        "UNACKED",
+        "CONSUMERS",
+        "DEAD",
+        "LETTERS",
+        "IN/S",
+        "OUT/S",
+    ]
     assert jobs.split() == ["stock.reserve", "t.q.stock.reserve", "1", "0", "1"]
     assert undo.split() == ["stock.reserve", "t.undo.stock.reserve", "1", "0"]
     assert intake.split() == ["stock", "t.intake.stock", "0", "0"]
@@ -45,7 +55,7 @@ def test_every_queue_is_a_line(stage: Stage, pavane: Pavane) -> None:
 
 
 def test_what_is_not_seen_is_said_with_what_would_show_it(stage: Stage, pavane: Pavane) -> None:
-    assert "not seen: set PAVANE_MANAGEMENT_URL" in pavane("queues").err
+    assert "are not seen: set PAVANE_MANAGEMENT_URL" in pavane("queues").err
     assert pavane("queues", "--json").err == ""
 
 

@@ -48,6 +48,7 @@ def _rates(document: Mapping[str, Any]) -> QueueRates:
 
 
 def _rate(document: Mapping[str, Any], what: str) -> float | None:
-    details = (document.get("message_stats") or {}).get(f"{what}_details") or {}
+    statistics: Mapping[str, Any] = document.get("message_stats") or {}
+    details: Mapping[str, Any] = statistics.get(f"{what}_details") or {}
     rate = details.get("rate")
     return None if rate is None else float(rate)

@@ -124,8 +124,13 @@ class Leavings:
         await self._means.store.forget(words)
 
 
-def changes_of(leavings: Sequence[Leaving]) -> list[TopologyChange]:
-    return [leaving.change for leaving in leavings]
+def to_be_pruned(leavings: Sequence[Leaving]) -> list[TopologyChange]:
+    """The same, for whoever only looks: with the command that removes it."""
+    remedy = "`pavane topology prune` removes it."
+    return [
+        leaving.change if leaving.obstructed else replace(leaving.change, remedy=remedy)
+        for leaving in leavings
+    ]
 
 
 def _unbinding(names: Names, binding: LeftBinding, subscribed: frozenset[str]) -> Leaving:

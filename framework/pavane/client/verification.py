@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pavane.client.leavings import Leavings, changes_of
+from pavane.client.leavings import Leavings, to_be_pruned
 from pavane.client.means import Means
 from pavane.core.leftovers import words_for
 from pavane.core.topology import Topology
@@ -32,7 +32,7 @@ async def verify(means: Means, topology: Topology) -> list[TopologyChange]:
         *await _epoch(means, topology, planned),
         *planned,
         *await _registrations(means, topology),
-        *changes_of(await Leavings(means, topology).found()),
+        *to_be_pruned(await Leavings(means, topology).found()),
         *await _seen_by_management(means, topology),
     ]
     # The management API sees what a plan and the store's memory have named already; they say more about it.

@@ -12,13 +12,15 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from pavane.cli.program import execute
+import pytest
+
+from pavane.cli.program import execute, main
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = "tests.integration.cli_shop:app"
@@ -59,6 +61,19 @@ class Pavane:
 
     def __call__(self, *words: str, input: str = "") -> Done:
         """Run it in this process."""
+        return self._captured(lambda: execute(words), input)
+
+    def alone(self, *words: str) -> Done:
+        """Run it in this process, which is used for nothing else: with what concerns the whole of it, as logs."""
+
+        def run() -> int:
+            with pytest.raises(SystemExit) as ended:
+                main(words)
+            return int(ended.value.code or 0)
+
+        return self._captured(run)
+
+    def _captured(self, run: Callable[[], int], input: str = "") -> Done:
         out, err = io.StringIO(), io.StringIO()
         stdin = io.TextIOWrapper(io.BytesIO(input.encode()))
         with (
@@ -69,7 +84,7 @@ class Pavane:
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
-            code = execute(words)
+            code = run()
         return Done(code, out.getvalue(), err.getvalue())
 
     def outside(self, *words: str) -> Done:
@@ -90,6 +105,24 @@ class Pavane:
         done = self(*words, "--json")
         assert done.code == code, done
         return done.document
+
+    @contextlib.contextmanager
+    def watching(self, *words: str) -> Iterator[Iterator[Any]]:
+        """The documents of a command with `--watch`, as they come; it is killed at the end."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pavane.cli", *words, "--watch", "--json"],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            yield map(json.loads, process.stdout)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
 
     @contextlib.contextmanager
     def running(self, *words: str) -> Iterator[Running]:

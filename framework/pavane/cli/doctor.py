@@ -66,10 +66,13 @@ async def _examine(settings: Settings, wanted: Topology | None) -> tuple[list[Fi
     """All findings, and whether a server does not answer."""
     store, broker = connect(settings)
     async with AsyncExitStack() as stack:
-        broker_found = await _open("broker_connection", settings.broker_url, broker.open)
         stack.push_async_callback(broker.close)
-        state_found = await _open("state_connection", settings.state_url, store.open)
         stack.push_async_callback(store.close)
+        # At the same time: each of them may be silent until its time is over.
+        broker_found, state_found = await asyncio.gather(
+            _open("broker_connection", settings.broker_url, broker.open),
+            _open("state_connection", settings.state_url, store.open),
+        )
         findings = [broker_found, state_found, *_of_management(settings)]
         findings.append(
             await broker_version(settings)

@@ -8,9 +8,8 @@ from typing import Final
 from pavane.model.later import in_calls
 
 _LATER: Final = """
-    emit, queues, breakers, schedules, gates, contracts ls, health, events, workflows,
-    dashboard, state, dlq reindex,
-    topology verify, topology prune, topology export, topology migrate
+    breakers, schedules, gates, contracts ls, health, dashboard, state, dlq reindex,
+    topology export, topology migrate
 """
 _NAMES: Final = frozenset(name.strip() for name in _LATER.split(","))
 

@@ -58,9 +58,10 @@ class _Herd:
             )
             self._children.append(child)
         ends = [asyncio.create_task(self._follow(child)) for child in self._children]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        first, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         self._stop_if_alone()
-        codes = await asyncio.gather(*ends)
+        # Those that are stopped because of it may end by the signal; that is not what went wrong.
+        codes = [end.result() for end in first] + await asyncio.gather(*ends)
         return next((code if code > 0 else 128 - code for code in codes if code), 0)
 
     async def _follow(self, child: Process) -> int:

@@ -12,7 +12,23 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from pavane.cli import asyncapi, check, contracts, dlq, doctor, graph, run, runs, start, steering, topology
+from pavane.cli import (
+    asyncapi,
+    check,
+    contracts,
+    dlq,
+    doctor,
+    emit,
+    events,
+    graph,
+    queues,
+    run,
+    runs,
+    start,
+    steering,
+    topology,
+    workflows,
+)
 from pavane.cli.exits import DONE, INTERRUPTED, TIMED_OUT, USAGE, code_of, remedy_of
 from pavane.cli.later import refuse_later
 from pavane.cli.logs import quiet_logs
@@ -53,6 +69,7 @@ def pavane(
 
 program.command("run")(run.run)
 program.command("start")(start.start)
+program.command("emit")(emit.emit)
 for command in (
     steering.cancel,
     steering.compensate,
@@ -70,6 +87,9 @@ program.add_typer(contracts.commands, name="contracts")
 program.command("check")(check.check)
 program.command("graph")(graph.graph)
 program.command("doctor")(doctor.doctor)
+program.command("queues")(queues.queues)
+program.add_typer(events.commands, name="events")
+program.add_typer(workflows.commands, name="workflows")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -41,7 +41,7 @@ def program_of(app: App, name: str) -> Program:
         workers=tuple(worker_of(definition) for definition in app.workers),
         workflows=tuple(contract_of(workflow) for workflow in app.workflows),
         outside=_names(app.events),
-        payloads=tuple(payload_of(event) for event in _events(app)),
+        payloads=tuple(payload_of(event) for event in events_of(app)),
         accepted=tuple(
             Accepted(code=allow.code, subject=allow.subject, reason=allow.reason) for allow in app.allow
         ),
@@ -73,6 +73,7 @@ def worker_of(definition: WorkerDefinition) -> Worker:
         timeout_ms=definition.timeout_ms,
         step_timeout_ms=definition.step_timeout_ms,
         undo_timeout_ms=undo.timeout_ms if undo else None,
+        max_dead_letters=definition.dead_letters.max_length,
         place=definition.place,
     )
 
@@ -104,6 +105,16 @@ def payload_of(event: type[Event]) -> Payload:
     )
 
 
+def events_of(app: App) -> tuple[type[Event], ...]:
+    """Every event it speaks of, once."""
+    found: list[type[Event]] = [*app.events]
+    for worker in app.workers:
+        found += [*worker.events, *worker.produces]
+    for workflow in app.workflows:
+        found += [workflow.starts_with, *workflow.completes_with, *workflow.fails_with]
+    return tuple(dict.fromkeys(found))
+
+
 def _says_what_it_returns(definition: WorkerDefinition) -> bool:
     """Without an annotation a handler may return anything that it declares, or nothing."""
     signature = inspect.signature(definition.handler)
@@ -121,16 +132,6 @@ def _undeclared(definition: WorkerDefinition, source: SourceReading) -> tuple[Un
         for sending in source.sendings
         if sending.event.event_name not in declared
     )
-
-
-def _events(app: App) -> tuple[type[Event], ...]:
-    """Every event it speaks of, once."""
-    found: list[type[Event]] = [*app.events]
-    for worker in app.workers:
-        found += [*worker.events, *worker.produces]
-    for workflow in app.workflows:
-        found += [workflow.starts_with, *workflow.completes_with, *workflow.fails_with]
-    return tuple(dict.fromkeys(found))
 
 
 def _names(events: Iterable[type[Event]]) -> tuple[str, ...]:

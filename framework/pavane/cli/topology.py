@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -11,17 +9,20 @@ import typer
 from pavane.cli.exits import NO
 from pavane.cli.loading import load_app
 from pavane.cli.options import AppArgument, By, Reason, Yes
-from pavane.cli.output import Output, table
 from pavane.cli.session import Connected, session_of
+from pavane.cli.topology_left import print_changes, prune, verify
 from pavane.ports.broker import TopologyChange
 from pavane.runtime.topology import apply as apply_topology
 
-commands = typer.Typer(no_args_is_help=True, help="Compare and declare queues and exchanges.")
+commands = typer.Typer(no_args_is_help=True, help="Compare, declare and tidy up queues and exchanges.")
 
 
 @commands.command("plan")
 def plan(context: typer.Context, app: AppArgument = None) -> None:
-    """Say what `apply` would do; exit code 1 if that is anything."""
+    """Say what `apply` would do; exit code 1 if that is anything.
+
+    Example: pavane topology plan orders.app:app
+    """
     session = session_of(context)
     settings = session.settings()
     topology = load_app(app, settings).catalog(settings).topology()
@@ -30,7 +31,7 @@ def plan(context: typer.Context, app: AppArgument = None) -> None:
         return await connected.means.broker.plan(topology)
 
     changes = session.with_client(work)
-    _print(session.out, changes, clean=not changes, empty="Everything is as it should be.")
+    print_changes(session.out, changes, clean=not changes, empty="Everything is as it should be.")
     if changes:
         raise typer.Exit(NO)
 
@@ -46,7 +47,10 @@ def apply(
     by: By = None,
     yes: Yes = False,
 ) -> None:
-    """Declare what is missing. What exists with other arguments is explained and left; exit code 1."""
+    """Declare what is missing. What exists with other arguments is explained and left; exit code 1.
+
+    Example: pavane topology apply orders.app:app --yes
+    """
     session = session_of(context)
     settings = session.settings(by=by)
     topology = load_app(app, settings).catalog(settings).topology()
@@ -62,27 +66,10 @@ def apply(
         return done, True
 
     changes, is_clean = session.with_client(work, by=by)
-    _print(session.out, changes, clean=is_clean, empty="Nothing was missing.")
+    print_changes(session.out, changes, clean=is_clean, empty="Nothing was missing.")
     if not is_clean:
         raise typer.Exit(NO)
 
 
-def _print(out: Output, changes: Sequence[TopologyChange], *, clean: bool, empty: str) -> None:
-    if out.json:
-        listed = [asdict(change) | {"remedy": change.remedy or None} for change in changes]
-        out.document({"clean": clean, "changes": listed})
-        return
-    if not changes:
-        out.show(empty)
-        return
-    rows = [
-        (change.action, change.kind, change.name, change.argument or "", _difference(change), change.remedy)
-        for change in changes
-    ]
-    out.show(table(("ACTION", "KIND", "NAME", "ARGUMENT", "DIFFERENCE", "REMEDY"), rows))
-
-
-def _difference(change: TopologyChange) -> str:
-    if change.current is None:
-        return change.wanted or ""
-    return f"{change.current}, wanted {change.wanted}"
+commands.command("verify")(verify)
+commands.command("prune")(prune)

@@ -270,7 +270,8 @@ class Client(LaterClient):
     async def queues(self) -> list[QueueInfo]:
         """How full the queues of the registered services are: workers', undo queues, intakes.
 
-        `None` is what AMQP does not tell: messages that are being worked on, delayed ones, rates.
+        `None` is what AMQP does not tell. With `settings.management_url` unacknowledged messages and rates are
+        asked for too; if nobody answers there, a warning in the log says so.
 
         Raises:
             BrokerUnavailable, StateUnavailable: a server does not answer.

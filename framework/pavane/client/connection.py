@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from pavane.adapters.memory.broker import MemoryBroker
 from pavane.adapters.memory.store import MemoryStore
-from pavane.errors import SettingsError
+from pavane.errors import BrokerUnavailable, SettingsError, StateUnavailable
 from pavane.ports.broker import Broker
 from pavane.ports.clock import Clock
 from pavane.ports.store import Store
 from pavane.settings import Settings
 
+_ONLY_STATE = "Redis answers: runs are kept, and what is to be sent goes out when RabbitMQ is back."
+_ONLY_BROKER = "RabbitMQ answers: jobs and events wait in its queues until Redis is back."
+_NEITHER = "Nothing moves until both are back; what they have on disk is kept."
 _REMEDY = "Set PAVANE_BROKER_URL and PAVANE_STATE_URL, or run with --embedded (embedded=True)."
 
 
@@ -56,17 +61,36 @@ def embedded(settings: Settings, clock: Clock) -> tuple[Store, Broker]:
 
 
 async def open_pair(store: Store, broker: Broker) -> None:
-    """Open both, or neither.
+    """Open both, or neither. Both are tried at once, so that one error tells how both stand.
 
     Raises:
-        StateUnavailable, BrokerUnavailable, SettingsError: as the one that failed said.
+        StateUnavailable, BrokerUnavailable: names what cannot be reached, and what the other one still does.
+        SettingsError: as the one that failed said.
     """
-    await store.open()
     try:
-        await broker.open()
+        answers = await asyncio.gather(store.open(), broker.open(), return_exceptions=True)
+        refusals = [answer for answer in answers if answer is not None]
+        if refusals:
+            raise _told(refusals)
     except BaseException:
-        await store.close()
+        await close_pair(store, broker)
         raise
+
+
+def _told(refusals: list[BaseException]) -> BaseException:
+    """One error for all of these; an outage says less than anything else."""
+    match refusals:
+        case [StateUnavailable() as state, BrokerUnavailable() as broker]:
+            remedy = f"{state.remedy} {broker.remedy}"
+            return StateUnavailable(f"{state}; {broker}. {_NEITHER}", remedy=remedy)
+        case [StateUnavailable() as state]:
+            return StateUnavailable(f"{state}. {_ONLY_BROKER}", remedy=state.remedy)
+        case [BrokerUnavailable() as broker]:
+            return BrokerUnavailable(f"{broker}. {_ONLY_STATE}", remedy=broker.remedy)
+        case [StateUnavailable(), other] | [other, *_]:
+            return other
+        case _:
+            raise AssertionError("nothing was refused")
 
 
 async def close_pair(store: Store, broker: Broker) -> None:

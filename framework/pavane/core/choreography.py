@@ -92,6 +92,7 @@ class Worker:
     timeout_ms: int = 60_000
     step_timeout_ms: int | None = None
     undo_timeout_ms: int | None = None
+    max_dead_letters: int | None = None
     place: Place = field(default_factory=Place)
 
     @property

@@ -158,7 +158,7 @@ class TopologyChange:
     """One difference between the wanted and the present topology."""
 
     action: Literal["create", "bind", "unbind", "delete", "mismatch"]
-    kind: Literal["queue", "exchange", "binding"]
+    kind: Literal["queue", "exchange", "binding", "epoch", "registration"]
     name: str
     argument: str | None = None
     current: str | None = None
@@ -195,6 +195,31 @@ class Broker(Protocol):
 
         Raises:
             TopologyMismatch: something exists with other arguments. It is left as it is.
+        """
+        ...
+
+    async def unsubscribe(self, queue: str, event: str) -> None:
+        """Let `event` go to `queue` no longer. Harmless if it does not.
+
+        Raises:
+            BrokerUnavailable: no answer, or not permitted.
+        """
+        ...
+
+    async def remove(self, queue: str, events: Sequence[str] = ()) -> QueueCount | None:
+        """Delete a queue that is empty and that nobody consumes.
+
+        Everything that leads to it is cut first, so nothing can come in between the look and the deletion; if
+        it is not deleted, all is led to it again.
+
+        Args:
+            events: what it subscribes to.
+
+        Returns:
+            `None` if it is gone (or was not there), else what is in the way.
+
+        Raises:
+            BrokerUnavailable: no answer, or not permitted. What was cut may stay cut: call again.
         """
         ...
 

@@ -20,7 +20,7 @@ now) and `StateLost`. After `StateUnavailable` the outcome is unknown: call agai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -273,4 +273,16 @@ class Store(Protocol):
 
     async def registrations(self) -> Sequence[Registration]:
         """What all services have said about themselves."""
+        ...
+
+    async def remember(self, words: Collection[str]) -> None:
+        """Keep what is declared on the broker (`core.leftovers`), beside what was kept before."""
+        ...
+
+    async def remembered(self) -> frozenset[str]:
+        """All that is kept of what was declared on the broker."""
+        ...
+
+    async def forget(self, words: Collection[str]) -> None:
+        """Keep these no longer: they are gone from the broker."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pavane.core.leftovers import words_for, words_of
 from pavane.core.topology import Topology
 from pavane.errors import StateLost
 from pavane.ports.broker import Broker, TopologyChange
@@ -26,6 +27,8 @@ async def apply(
     if not accept_loss:
         await check_memory(store, broker, topology)
     await store.initialise()
+    # Before it is there: what is remembered and does not exist does no harm, the other way round it would stay.
+    await store.remember(words_of(topology) | await _registered(store))
     return await broker.declare(topology)
 
 
@@ -44,3 +47,9 @@ async def check_memory(store: Store, broker: Broker, topology: Topology) -> None
         "The state store is empty, but the broker has been initialised: Redis has lost what it had.",
         remedy="Restore Redis from its backup, or accept the loss: pavane topology apply --new-epoch.",
     )
+
+
+async def _registered(store: Store) -> frozenset[str]:
+    """What ran until now, perhaps in a version that remembered nothing: a service registers over what it said."""
+    registrations = await store.registrations()
+    return frozenset(word for one in registrations for word in words_for(one.subscriptions))

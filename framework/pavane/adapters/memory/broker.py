@@ -128,6 +128,22 @@ class MemoryBroker:
         self._namespaces.add(topology.namespace)
         return changes
 
+    async def unsubscribe(self, queue: str, event: str) -> None:
+        self._check()
+        if queue in self._subscribers.get(event, []):
+            self._subscribers[event].remove(queue)
+
+    async def remove(self, queue: str, events: Sequence[str] = ()) -> QueueCount | None:
+        [count] = await self.count([queue])
+        if count is not None and (count.ready or count.consumers):
+            return count
+        for event in events:
+            await self.unsubscribe(queue, event)
+        self._for_jobs.discard(queue)
+        self._for_letters.discard(queue)
+        self._queues.pop(queue, None)
+        return None
+
     async def publish(self, message: Message, to: Address) -> None:
         self._check()
         if isinstance(to, ToSubscribers) and len(message.body) > self._max_body:

@@ -5,7 +5,7 @@ The transitions are synchronous, so each is atomic on the event loop. `down` mak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from pavane.core import (
@@ -84,6 +84,7 @@ class MemoryStore:
         self._letters: dict[str, str] = {}
         self._locks: dict[str, tuple[str, int, int]] = {}
         self._registrations: dict[str, Registration] = {}
+        self._remembered: set[str] = set()
         self._notify: Callable[[int, int], None] = ignore_due
 
     @property
@@ -258,6 +259,18 @@ class MemoryStore:
     async def registrations(self) -> Sequence[Registration]:
         self._answers()
         return list(self._registrations.values())
+
+    async def remember(self, words: Collection[str]) -> None:
+        self._answers()
+        self._remembered |= set(words)
+
+    async def remembered(self) -> frozenset[str]:
+        self._answers()
+        return frozenset(self._remembered)
+
+    async def forget(self, words: Collection[str]) -> None:
+        self._answers()
+        self._remembered -= set(words)
 
     # inside
 

@@ -15,12 +15,12 @@ from pavane.adapters.rabbitmq import decode
 from pavane.adapters.rabbitmq.acks import Acks
 from pavane.adapters.rabbitmq.border import border
 from pavane.adapters.rabbitmq.connection import Link
-from pavane.adapters.rabbitmq.declare import declare, plan, restore
+from pavane.adapters.rabbitmq.declare import bind, declare, delete, plan, restore, unbind
 from pavane.adapters.rabbitmq.decode import named_properties
 from pavane.adapters.rabbitmq.delivery import read_delivery
 from pavane.adapters.rabbitmq.publisher import Publisher
 from pavane.adapters.rabbitmq.subscription import RabbitMQSubscription
-from pavane.adapters.rabbitmq.topology import Declarations, declarations
+from pavane.adapters.rabbitmq.topology import Binding, Declarations, declarations, ways_to
 from pavane.core.topology import Names, Topology
 from pavane.errors import BrokerUnavailable, InfrastructureError
 from pavane.ports.broker import Address, Delivery, Message, QueueCount, Subscription, TopologyChange
@@ -53,12 +53,13 @@ class RabbitMQBroker:
         max_body: int = 262_144,
         name: str = "pavane",
     ) -> None:
+        self._names = Names(namespace)
         nodes = [URL(url.strip()) for url in urls.split(",") if url.strip()]
         self._publishing = Link(nodes, name=f"{name} publish", heartbeat=heartbeat)
         self._consuming = Link(nodes, name=f"{name} consume", heartbeat=heartbeat)
         self._publisher = Publisher(
             self._publishing,
-            Names(namespace),
+            self._names,
             timeout=publish_timeout,
             max_body=max_body,
             missing=self._exchange_missing,
@@ -107,6 +108,23 @@ class RabbitMQBroker:
         done = await declare(self._publishing, wanted)
         self._declared = wanted
         return done
+
+    async def unsubscribe(self, queue: str, event: str) -> None:
+        await unbind(self._publishing, [Binding(self._names.exchange("events"), event, queue)])
+
+    async def remove(self, queue: str, events: Sequence[str] = ()) -> QueueCount | None:
+        [count] = await self.count([queue])
+        if count is None or count.ready or count.consumers:
+            return count
+        prefix = f"{self._names.namespace}.dlq."
+        ways = ways_to(self._names, queue, events, letters=queue.startswith(prefix))
+        await unbind(self._publishing, ways)
+        [count] = await self.count([queue])
+        if count is not None and (count.ready or count.consumers):
+            await bind(self._publishing, ways)
+            return count
+        await delete(self._publishing, queue)
+        return None
 
     async def publish(self, message: Message, to: Address) -> None:
         if self._restoring and not self._restoring.done():

@@ -9,6 +9,7 @@ again, which is harmless, and a plan names those of queues and exchanges that it
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
@@ -21,6 +22,8 @@ from pavane.adapters.rabbitmq.connection import Link
 from pavane.adapters.rabbitmq.topology import Binding, Declarations, Exchange, Queue
 from pavane.errors import TopologyMismatch
 from pavane.ports.broker import TopologyChange
+
+log = logging.getLogger(__name__)
 
 REPLY_TIMEOUT = 30.0
 """Seconds for one declaration. A quorum queue is created by an election, slow while many start together."""
@@ -63,7 +66,7 @@ async def declare(link: Link, wanted: Declarations) -> list[TopologyChange]:
     # Exchanges before the queues that dead-letter to them, both before what binds them, the mark at the end.
     await _probe_all(link, [asset for asset in wanted.exchanges if asset.name in missing], _create)
     await _probe_all(link, [asset for asset in wanted.queues if asset.name in missing], _create)
-    await _bind_all(link, wanted.bindings)
+    await bind(link, wanted.bindings)
     await _probe_all(link, [wanted.mark], _create)
     return changes
 
@@ -76,7 +79,44 @@ async def restore(link: Link, wanted: Declarations) -> None:
     """
     await _probe_all(link, wanted.exchanges, _create)
     await _probe_all(link, wanted.queues, _create)
-    await _bind_all(link, wanted.bindings)
+    await bind(link, wanted.bindings)
+
+
+async def bind(link: Link, bindings: Sequence[Binding]) -> None:
+    """Bind, whether it is bound or not."""
+    async with _Channel(link) as asking:
+        channel = await asking.open()
+        for binding in bindings:
+            with border(f"binding {binding.target} to {binding.source}"):
+                if binding.kind == "queue":
+                    await channel.queue_bind(
+                        binding.target, binding.source, binding.key, timeout=REPLY_TIMEOUT
+                    )
+                else:
+                    await channel.exchange_bind(
+                        binding.target, binding.source, binding.key, timeout=REPLY_TIMEOUT
+                    )
+
+
+async def unbind(link: Link, bindings: Sequence[Binding]) -> None:
+    """Unbind queues, whether they are bound or not."""
+    async with _Channel(link) as asking:
+        for binding in bindings:
+            channel = await asking.open()
+            with border(f"unbinding {binding.target} from {binding.source}"):
+                await channel.queue_unbind(binding.target, binding.source, binding.key, timeout=REPLY_TIMEOUT)
+
+
+async def delete(link: Link, queue: str) -> None:
+    """Delete a queue that was found empty and unused: quorum queues refuse to look for themselves."""
+    async with _Channel(link) as asking:
+        channel = await asking.open()
+        with border(f"deleting {queue}"):
+            told = await channel.queue_delete(queue, timeout=REPLY_TIMEOUT)
+    if told.message_count:
+        log.error(
+            "%s was empty and was deleted with %d messages that came meanwhile", queue, told.message_count
+        )
 
 
 class _Channel:
@@ -163,21 +203,6 @@ async def _create(channel: _Channel, asset: Asset) -> TopologyChange | None:
             change = _mismatch(asset, str(refusal))
             raise TopologyMismatch(_explained(change), remedy=change.remedy) from None
     return None
-
-
-async def _bind_all(link: Link, bindings: Sequence[Binding]) -> None:
-    async with _Channel(link) as asking:
-        channel = await asking.open()
-        for binding in bindings:
-            with border(f"binding {binding.target} to {binding.source}"):
-                if binding.kind == "queue":
-                    await channel.queue_bind(
-                        binding.target, binding.source, binding.key, timeout=REPLY_TIMEOUT
-                    )
-                else:
-                    await channel.exchange_bind(
-                        binding.target, binding.source, binding.key, timeout=REPLY_TIMEOUT
-                    )
 
 
 def _kind(asset: Asset) -> Literal["queue", "exchange"]:

@@ -27,7 +27,7 @@ with `mandatory`, which an alternate exchange would silence; on the others there
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -124,6 +124,14 @@ def declarations(topology: Topology) -> Declarations:
         bindings.extend(_worker_bindings(names, worker))
     mark = Exchange(names.exchange("initialised"), "fanout")
     return Declarations(tuple(exchanges), tuple(queues), tuple(bindings), mark)
+
+
+def ways_to(names: Names, queue: str, events: Sequence[str], *, letters: bool) -> tuple[Binding, ...]:
+    """What leads to a queue of a worker: to its dead letters if they are `letters`, else to jobs or undos."""
+    if letters:
+        return (Binding(names.exchange("dlx"), queue, queue),)
+    subscriptions = (Binding(names.exchange("events"), event, queue) for event in events)
+    return (*subscriptions, *_reachable(names, queue))
 
 
 def delay_route(names: Names, queue: str, delay: int) -> tuple[str, str]:

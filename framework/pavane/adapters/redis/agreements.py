@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import orjson
 
@@ -38,6 +38,18 @@ class Agreements:
     async def registrations(self) -> Sequence[Registration]:
         found = await self._server.command(b"HGETALL", self._keys.services())
         return [registration(service, value) for service, value in rows.pairs(found)]
+
+    async def remember(self, words: Collection[str]) -> None:
+        if words:
+            await self._server.command(b"SADD", self._keys.declared(), *(word.encode() for word in words))
+
+    async def remembered(self) -> frozenset[str]:
+        found = await self._server.command(b"SMEMBERS", self._keys.declared())
+        return frozenset(word.decode(errors="replace") for word in found)
+
+    async def forget(self, words: Collection[str]) -> None:
+        if words:
+            await self._server.command(b"SREM", self._keys.declared(), *(word.encode() for word in words))
 
 
 def registration(service: str, stored: bytes) -> Registration:

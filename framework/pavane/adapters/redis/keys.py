@@ -41,6 +41,8 @@ In slots of their own:
 
     <namespace>:shards          string  how many shards there are
     <namespace>:services        hash    service -> JSON of what it has registered
+    <namespace>:declared        set     `service.worker` and `service.worker event`: what was declared on the
+                                        broker and not pruned since
     <namespace>:lock:<name>     hash    `owner`, `until`, and a `token` that grows with every new owner
 
 Who removes what: the keys of a run go when a tick, or any call, finds that its retention is over. The keys of
@@ -80,6 +82,9 @@ class Keys:
 
     def services(self) -> bytes:
         return f"{self._namespace}:services".encode()
+
+    def declared(self) -> bytes:
+        return f"{self._namespace}:declared".encode()
 
     def lock(self, name: str) -> bytes:
         return f"{self._namespace}:lock:{name}".encode()

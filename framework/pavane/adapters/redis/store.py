@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import orjson
@@ -279,6 +279,15 @@ class RedisStore:
 
     async def registrations(self) -> Sequence[Registration]:
         return await self._agreements.registrations()
+
+    async def remember(self, words: Collection[str]) -> None:
+        await self._agreements.remember(words)
+
+    async def remembered(self) -> frozenset[str]:
+        return await self._agreements.remembered()
+
+    async def forget(self, words: Collection[str]) -> None:
+        await self._agreements.forget(words)
 
 
 def ignore_due(shard: int, at: int) -> None:

@@ -111,6 +111,15 @@ class Reading(StoreSuite):
         found = {registration.service: registration for registration in await store.registrations()}
         assert found == {"s": replaced, "t": other}
 
+    async def test_what_is_declared_is_remembered_until_it_is_forgotten(self, store: Store) -> None:
+        await store.remember(["s.a", "s.a placed"])
+        await store.remember(["s.b", "s.a"])
+        assert await store.remembered() == {"s.a", "s.a placed", "s.b"}
+        await store.forget(["s.a placed", "s.none"])
+        await store.forget([])
+        await store.remember([])
+        assert await store.remembered() == {"s.a", "s.b"}
+
     async def test_a_call_tells_when_its_record_is_due(self, store: Store) -> None:
         told: list[tuple[int, int]] = []
         store.on_due(lambda shard, at: told.append((shard, at)))

@@ -1,0 +1,181 @@
+"""What earlier versions left on the broker: found, and removed where that harms nobody.
+
+A queue goes only if it is empty and nobody consumes it; what is in the way is said, with how to mend it. A
+binding goes once the service runs in a version that does not subscribe to the event: before, the workers that
+run now would miss it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from pavane.client.dlq_round import LOCK_MS
+from pavane.client.means import Means
+from pavane.core.leftovers import LeftBinding, LeftQueue, left_over, words_for
+from pavane.core.topology import Names, Topology
+from pavane.ports.broker import QueueCount, TopologyChange
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Something left over.
+
+    Attributes:
+        change: what is to be done about it; its `current` is what is in the way, its `remedy` how to mend that.
+        obstructed: whether it has to stay for now.
+    """
+
+    change: TopologyChange
+    obstructed: bool
+
+
+class Leavings:
+    """What of the services of `topology` is left over, as the store remembers and the broker has it.
+
+    Args:
+        messages: in each queue as the management API counts them, which sees those that are delivered and those
+            that RabbitMQ is dead-lettering; without it, those that wait are counted.
+    """
+
+    def __init__(self, means: Means, topology: Topology, messages: Mapping[str, int] | None = None) -> None:
+        self._means = means
+        self._topology = topology
+        self._messages = messages or {}
+
+    async def found(self) -> list[Leaving]:
+        """What is left over now; changes nothing.
+
+        Raises:
+            StateUnavailable, BrokerUnavailable: a server does not answer.
+        """
+        queues, bindings, subscribed = await self._known()
+        return [
+            *(_unbinding(self._topology.names, binding, subscribed) for binding in bindings),
+            *(leaving for _, leaving in _deletions(queues)),
+        ]
+
+    async def prune(self) -> list[Leaving]:
+        """Remove what nothing obstructs; what was done, and what had to stay.
+
+        Raises:
+            StateUnavailable, BrokerUnavailable: a server does not answer. Call again: it goes on there.
+        """
+        queues, bindings, subscribed = await self._known()
+        done = [await self._unbind(binding, subscribed) for binding in bindings]
+        done += [await self._remove(queue, leaving) for queue, leaving in _deletions(queues)]
+        await self._forget_workers()
+        return done
+
+    async def _known(
+        self,
+    ) -> tuple[list[tuple[LeftQueue, QueueCount]], tuple[LeftBinding, ...], frozenset[str]]:
+        """The queues that are there and what is in them, the bindings, and what the services subscribe to now."""
+        registrations = await self._means.store.registrations()
+        subscribed = frozenset(word for one in registrations for word in words_for(one.subscriptions))
+        left = left_over(self._topology, subscribed | await self._means.store.remembered())
+        counts = await self._means.broker.count([queue.name for queue in left.queues])
+        queues = [
+            (queue, replace(count, ready=max(count.ready, self._messages.get(queue.name, 0))))
+            for queue, count in zip(left.queues, counts, strict=True)
+            if count is not None
+        ]
+        return queues, left.bindings, subscribed
+
+    async def _unbind(self, binding: LeftBinding, subscribed: frozenset[str]) -> Leaving:
+        found = _unbinding(self._topology.names, binding, subscribed)
+        if not found.obstructed:
+            await self._means.broker.unsubscribe(binding.queue, binding.event)
+            await self._means.store.forget([binding.word])
+        return found
+
+    async def _remove(self, queue: LeftQueue, found: Leaving) -> Leaving:
+        if found.obstructed:
+            return found
+        async with self._alone_with(queue.name) as is_alone:
+            if not is_alone:
+                return _obstructed(queue.name, "another pass goes through it", "Wait until it has ended.")
+            in_the_way = await self._means.broker.remove(queue.name, queue.events)
+        return _deletion(in_the_way) if in_the_way else found
+
+    @asynccontextmanager
+    async def _alone_with(self, queue: str) -> AsyncGenerator[bool]:
+        """A pass through dead letters holds some of them unacknowledged, which no count shows."""
+        owner = secrets.token_hex(8)
+        token = await self._means.store.claim(f"dlq/{queue}", owner, LOCK_MS)
+        try:
+            yield token > 0
+        finally:
+            await self._means.store.disclaim(f"dlq/{queue}", owner)
+
+    async def _forget_workers(self) -> None:
+        """Keep nothing of a worker whose queues are all gone, unless its service still says that it has it."""
+        queues, _, subscribed = await self._known()
+        remembered = await self._means.store.remembered()
+        standing = {queue.worker for queue, _ in queues}
+        gone = {queue.worker for queue in left_over(self._topology, remembered).queues if queue.is_of_none}
+        words = [
+            word
+            for word in remembered
+            if (worker := word.partition(" ")[0]) in gone - standing and worker not in subscribed
+        ]
+        await self._means.store.forget(words)
+
+
+def to_be_pruned(leavings: Sequence[Leaving]) -> list[TopologyChange]:
+    """The same, for whoever only looks: with the command that removes it."""
+    remedy = "`pavane topology prune` removes it."
+    return [
+        leaving.change if leaving.obstructed else replace(leaving.change, remedy=remedy)
+        for leaving in leavings
+    ]
+
+
+def _unbinding(names: Names, binding: LeftBinding, subscribed: frozenset[str]) -> Leaving:
+    obstructed = binding.word in subscribed
+    remedy = (
+        "Its service runs, or ran last, in a version that subscribes to it: start the new one, then prune again."
+        if obstructed
+        else ""
+    )
+    name = f"{names.exchange('events')} -> {binding.queue}"
+    return Leaving(
+        TopologyChange("unbind", "binding", name, current=binding.event, remedy=remedy), obstructed
+    )
+
+
+def _deletions(queues: Sequence[tuple[LeftQueue, QueueCount]]) -> list[tuple[LeftQueue, Leaving]]:
+    """The queues of a worker go together: it may still run, and its letters need the queue that they go back to."""
+    found = [(queue, _deletion(count)) for queue, count in queues]
+    obstructed = {queue.worker: leaving.change.name for queue, leaving in found if leaving.obstructed}
+    return [
+        (queue, leaving)
+        if leaving.obstructed or queue.worker not in obstructed
+        else (queue, _obstructed(queue.name, f"it goes together with {obstructed[queue.worker]}", ""))
+        for queue, leaving in found
+    ]
+
+
+def _deletion(count: QueueCount) -> Leaving:
+    if count.consumers:
+        return _obstructed(
+            count.queue,
+            f"{count.consumers} consumers",
+            "Stop the processes of the version that has this worker, then prune again.",
+        )
+    if count.ready:
+        return _obstructed(count.queue, f"{count.ready} messages", _emptying(count.queue))
+    return Leaving(TopologyChange("delete", "queue", count.queue), obstructed=False)
+
+
+def _emptying(queue: str) -> str:
+    _, kind, worker = queue.split(".", 2)
+    if kind == "dlq":
+        return f"`pavane dlq ls --worker {worker}`, then redrive in the old version, or discard."
+    return "Run the version that has this worker until the queue is empty, then prune again."
+
+
+def _obstructed(queue: str, current: str, remedy: str) -> Leaving:
+    return Leaving(TopologyChange("delete", "queue", queue, current=current, remedy=remedy), obstructed=True)

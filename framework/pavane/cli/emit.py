@@ -43,7 +43,7 @@ def emit(
     before anything is sent.
 
     Example: pavane emit payments.received --run orders:7 --payload '{"order": "7", "amount": 12}'
-    --idempotency-key transfer-4711 --by ann
+    --idempotency-key transfer-4711 --by operator-1
     """
     _check(run, idempotency_key, by)
     session = session_of(context)

@@ -206,9 +206,7 @@ class Book:
         self.stalled -= {f"dead:{step}", f"undo_stuck:{step}"}
 
     def skipped(self, call: Skip) -> None:
-        worker, _, event = call.step.partition(":")  # a step that never began is known by its name alone
-        never_begun = Job(worker=worker, event=event, first=0, closing=False, undo=None)
-        job = self.jobs.setdefault(call.step, never_begun)
+        job = self.jobs.setdefault(call.step, Job(worker="", event="", first=0, closing=False, undo=None))
         hold_to(not job.place, f"P1: {call.step} is skipped after its commit")
         self.let_go(call.step, "step")
         self.letter_gone(call.step, "step")
@@ -278,21 +276,25 @@ class Book:
 
     def caused_by(self, step: str) -> set[str]:
         """All steps that a step caused, near and far."""
+        known = self.jobs.keys() | set(
+            self.emitter.values()
+        )  # a dead job that never began may have been answered
         found: set[str] = set()
         more = {step}
         while more:
             more = {
                 other
-                for other, job in self.jobs.items()
-                if other not in found and any(self.emitter.get(id_) in more for id_ in self.began_with(job))
+                for other in known - found
+                if any(self.emitter.get(id_) in more for id_ in self.began_with(other))
             }
             found |= more
         return found
 
-    def began_with(self, job: Job) -> list[str]:
-        if job.event.startswith("joined/"):
-            return list(self.arrived[job.worker].values())
-        return [job.event]
+    def began_with(self, step: str) -> list[str]:
+        worker, _, event = step.partition(":")
+        if event.startswith("joined/") and worker in self.fired:
+            return list(self.arrived[worker].values())
+        return [event]
 
     def due(self) -> list[str]:
         """The steps whose undo may be at work now."""

@@ -41,12 +41,12 @@ def queued(stage: Stage) -> list[Message]:
 
 def test_an_event_goes_into_a_run_with_who_emitted_it(stage: Stage, pavane: Pavane) -> None:
     run = started(stage)
-    document = pavane.json("emit", "cli.reserved", "--run", run, "--payload", RESERVED, "--by", "ann")
+    document = pavane.json("emit", "cli.reserved", "--run", run, "--payload", RESERVED, "--by", "operator-1")
     assert document.keys() == {"event_id"}
     record = asyncio.run(stage.record(run))
     event = record.events[document["event_id"]]
     assert (event.name, event.payload) == ("cli.reserved", RESERVED.encode())
-    [line] = [line for line in record.history if line.kind == "event_emitted" and line.by == "ann"]
+    [line] = [line for line in record.history if line.kind == "event_emitted" and line.by == "operator-1"]
     assert line.cause == event.id
 
 
@@ -85,7 +85,7 @@ def test_an_event_that_nobody_is_registered_for_is_said(stage: Stage, pavane: Pa
         (["cli.reserved", "--payload", "{"], 2, "undecodable"),
         (["cli.reserved", "--payload", RESERVED, "--run", "no run"], 2, "usage_error"),
         (["cli.reserved", "--payload", RESERVED, "--idempotency-key", ""], 2, "usage_error"),
-        (["cli.reserved", "--payload", RESERVED, "--by", "ann"], 2, "usage_error"),
+        (["cli.reserved", "--payload", RESERVED, "--by", "operator-1"], 2, "usage_error"),
         (["cli.reserved", "--payload", RESERVED, "--run", "orders:nothing"], 3, "run_not_found"),
     ],
 )

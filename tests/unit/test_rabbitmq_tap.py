@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from aiormq.channel import Channel
 from pamqp import body, commands, frame, header
 from pamqp.heartbeat import Heartbeat
 
+from pavane.adapters.rabbitmq.acks import Acks
 from pavane.adapters.rabbitmq.confirms import Confirms
 from pavane.adapters.rabbitmq.content import Deliveries
 from pavane.adapters.rabbitmq.tap import Tap
@@ -31,6 +33,13 @@ class Socket(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self.closing
+
+
+class OpenChannel:
+    """Stands in for aiormq's channel, which has not yet heard of its end."""
+
+    number = 1
+    is_closed = False
 
 
 class Stream(asyncio.Protocol):
@@ -196,6 +205,21 @@ async def test_an_alarm_of_the_broker_is_seen_and_passed_on(tap: Tap, stream: St
     tap.data_received(unblocked)
     assert not tap.blocked
     assert stream.given == blocked + unblocked
+
+
+async def test_nothing_is_sent_on_a_channel_that_the_broker_has_ended(tap: Tap, socket: Socket) -> None:
+    channel = cast("Channel", OpenChannel())
+    acks = Acks(channel, tap)
+    acks.delivered(7)
+    tap.data_received(frame.marshal(commands.Channel.Close(404, "NOT_FOUND", 0, 0), 1))
+    acks.settle(7)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert socket.written == []
+    tap.data_received(frame.marshal(commands.Channel.OpenOk(), 1))
+    acks.settle(7)
+    acks.stop()
+    assert socket.written == [frame.marshal(commands.Basic.Ack(7, True), 1)]
 
 
 async def test_what_is_written_in_one_turn_goes_out_together(tap: Tap, socket: Socket) -> None:

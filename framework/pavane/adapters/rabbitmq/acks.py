@@ -72,10 +72,10 @@ class Acks:
 
     def _send(self) -> None:
         self._scheduled = False
-        if self._channel.is_closed:
+        number = self._channel.number
+        if self._channel.is_closed or not self._tap.is_open(number):
             return
         prefix, behind = self._ledger.take()
-        number = self._channel.number
         frames = [ack_frame(number, tag) for tag in behind]
         if prefix is not None:
             frames.insert(0, ack_frame(number, prefix, multiple=True))

@@ -52,9 +52,11 @@ class Lane:
         Raises:
             ChannelInvalidStateError: the channel is closed.
         """
-        if self._way is None or self._way[0].is_closed:
-            raise ChannelInvalidStateError("the channel is closed")
+        if self._way is None:
+            raise ChannelInvalidStateError("there is no channel")
         channel, tap, confirms = self._way
+        if channel.is_closed or not tap.is_open(channel.number):
+            raise ChannelInvalidStateError("the channel is closed")
         frames = publish_frames(
             channel.number, channel.max_content_size, body, properties, exchange, routing_key
         )

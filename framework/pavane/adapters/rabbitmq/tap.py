@@ -31,6 +31,7 @@ _LARGEST: Final = 2**24
 _HEARTBEAT: Final = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 _HEARTBEAT_EVERY: Final = 1.0
 _BLOCKED, _UNBLOCKED = struct.pack(">HH", 10, 60), struct.pack(">HH", 10, 61)
+_OPENED, _CLOSE = struct.pack(">HH", 20, 11), struct.pack(">HH", 20, 40)
 
 
 class Taker(Protocol):
@@ -52,6 +53,7 @@ class Tap(asyncio.Protocol):
         self._transport = transport
         self._stream = stream
         self._takers: dict[int, Taker] = {}
+        self._ended: set[int] = set()
         self._rest = b""
         self._out: list[bytes] = []
         self._loop = asyncio.get_running_loop()
@@ -65,6 +67,14 @@ class Tap(asyncio.Protocol):
         """A channel has ended; its number may have been given to another already."""
         if self._takers.get(channel) is taker:
             del self._takers[channel]
+
+    def is_open(self, channel: int) -> bool:
+        """Whether the broker has not ended the channel.
+
+        aiormq knows it some turns of the loop later, and agrees before that. A frame that comes after its agreement
+        is one of a channel that is not open, over which RabbitMQ ends the connection.
+        """
+        return channel not in self._ended
 
     def write(self, frames: bytes) -> None:
         """Send whole frames at the end of this turn of the loop."""
@@ -99,8 +109,8 @@ class Tap(asyncio.Protocol):
                 break
             taker = self._takers.get(channel)
             if taker is None or not self._taken(taker, kind, data, at + 7, size):
-                if channel == 0:
-                    self._watch(data[at + 7 : at + 11])
+                if kind == METHOD:
+                    self._watch(channel, data[at + 7 : at + 11])
                 others.append(data[at:after])
             at = after
         self._rest = data[at:]
@@ -127,8 +137,13 @@ class Tap(asyncio.Protocol):
             log.exception("a frame could not be read")
             return True
 
-    def _watch(self, method: bytes) -> None:
-        if method == _BLOCKED:
+    def _watch(self, channel: int, method: bytes) -> None:
+        """Note what the broker says of a channel or, on channel 0, of the connection."""
+        if method == _CLOSE:
+            self._ended.add(channel)
+        elif method == _OPENED:
+            self._ended.discard(channel)
+        elif method == _BLOCKED:
             self.blocked = True
         elif method == _UNBLOCKED:
             self.blocked = False

@@ -3,7 +3,8 @@
     python -m tests.run                 everything
     python -m tests.run unit services   these parts only
 
-A part is a folder with test files; a new folder is a new part by itself. A part without tests fails.
+A part is a folder with test files; a new folder is a new part by itself. A part without tests fails. What mostly
+waits for servers runs beside the others, and is printed when it has ended; what needs the whole machine comes last.
 """
 
 from __future__ import annotations
@@ -14,45 +15,74 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
 
 from tests import check
 from tests.tally import LEFT_OUT
 
 ROOT = Path(__file__).resolve().parent.parent
-FIRST = (
-    "unit",
-    "typing",
-    "conformance",
-    "simulation",
-    "integration",
-    "services",
-)  # quick ones first, then the rest
+FIRST = ("unit", "typing", "conformance", "simulation", "services")  # quick ones first, then the rest
+BESIDE = "integration"
+LAST = "chaos"
+
+Result = tuple[str, bool, float, Counter[str]]
+"""A part's name, whether it passed, its seconds, its counts."""
 
 
 def parts(tests: Path) -> list[str]:
     """The folders of `tests` that hold tests, in the order they run in."""
     found = {file.relative_to(tests).parts[0] for file in tests.rglob("test_*.py") if file.parent != tests}
-    return [part for part in FIRST if part in found] + sorted(found.difference(FIRST))
+    last = [part for part in (BESIDE, LAST) if part in found]
+    return [part for part in FIRST if part in found] + sorted(found.difference(FIRST, last)) + last
 
 
-def run_part(part: str, tests: Path, tally: Path) -> tuple[bool, Counter[str]]:
-    """Run one part; whether it passed, and its counts."""
-    tally.unlink(missing_ok=True)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "tests.tally",
-        "--tally",
-        str(tally),
-        str(tests / part),
-    ]
-    passed = subprocess.run([*command, "--durations=5", "--durations-min=2"], cwd=ROOT).returncode == 0
-    return passed, Counter(json.loads(tally.read_text()) if tally.exists() else {"errors": 1})
+def run_part(part: str, tests: Path, folder: Path, output: IO[str] | None = None) -> Result:
+    """Run one part; its output goes to the terminal, or into a file."""
+    started, tally = time.monotonic(), folder / f"{part}.json"
+    if part == "check":
+        return part, check.main() == 0, time.monotonic() - started, Counter()
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.tally", "--tally", str(tally)]
+    options = ["--durations=5", "--durations-min=2", str(tests / part)]
+    passed = subprocess.run([*command, *options], cwd=ROOT, stdout=output, stderr=output).returncode == 0
+    counts = Counter[str](json.loads(tally.read_text()) if tally.exists() else {"errors": 1})
+    return part, passed, time.monotonic() - started, counts
+
+
+@contextmanager
+def beside(part: str, tests: Path, folder: Path) -> Generator[Callable[[], Result]]:
+    """Run a part in the background; what is yielded waits for it and prints what it said."""
+    with (folder / f"{part}.txt").open("w+") as output, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run_part, part, tests, folder, output)
+
+        def ended() -> Result:
+            result = running.result()
+            print(f"\n=== {part}", flush=True)
+            output.seek(0)
+            print(output.read(), flush=True)
+            return result
+
+        yield ended
+
+
+def run_parts(chosen: Sequence[str], tests: Path, folder: Path) -> list[Result]:
+    """Run parts in their order, one of them beside the others if there are others."""
+    results: list[Result] = []
+    with ExitStack() as stack:
+        ended: Callable[[], Result] | None = None
+        if BESIDE in chosen and len(chosen) > 1:
+            print(f"=== {BESIDE} runs beside the other parts", flush=True)
+            ended = stack.enter_context(beside(BESIDE, tests, folder))
+        for part in chosen:
+            if part == BESIDE and ended is not None:
+                results.append(ended())
+            else:
+                print(f"\n=== {part}", flush=True)
+                results.append(run_part(part, tests, folder))
+    return results
 
 
 def summary(counts: Counter[str]) -> str:
@@ -63,25 +93,18 @@ def summary(counts: Counter[str]) -> str:
 
 def main(names: Sequence[str] = (), tests: Path = ROOT / "tests") -> int:
     """Run the named parts, or the checks and all parts; the exit code."""
-    started, total, rows = time.monotonic(), Counter[str](), []
+    started, total = time.monotonic(), Counter[str]()
     chosen = list(names) or ["check", *parts(tests)]
     with tempfile.TemporaryDirectory() as folder:
-        for part in chosen:
-            print(f"\n=== {part}", flush=True)
-            part_started = time.monotonic()
-            if part == "check":
-                passed, counts = check.main() == 0, Counter[str]()
-            else:
-                passed, counts = run_part(part, tests, Path(folder) / "tally.json")
-            rows.append((part, passed, time.monotonic() - part_started, counts))
-            total += counts
+        results = run_parts(chosen, tests, Path(folder))
     print()
-    for part, passed, seconds, counts in rows:
+    for part, passed, seconds, counts in results:
+        total += counts
         said = "ok" if passed else "FAILED"
         print(f"{part:12} {said:7} {seconds:7.1f} s  {'' if part == 'check' else summary(counts)}")
     print(f"{'all':12} {'':7} {time.monotonic() - started:7.1f} s")
-    print(summary(total) + ("" if all(row[1] for row in rows) else "; not all parts passed"))
-    return 0 if all(row[1] for row in rows) else 1
+    print(summary(total) + ("" if all(result[1] for result in results) else "; not all parts passed"))
+    return 0 if all(result[1] for result in results) else 1
 
 
 if __name__ == "__main__":

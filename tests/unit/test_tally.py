@@ -64,9 +64,22 @@ def write_parts(tests: Path, **parts: str) -> None:
 
 
 def test_every_folder_with_tests_is_a_part(tmp_path: Path) -> None:
-    write_parts(tmp_path, zoo="", unit="", integration="", docs="")
+    write_parts(tmp_path, zoo="", unit="", integration="", docs="", chaos="")
     (tmp_path / "nothing").mkdir()
-    assert run.parts(tmp_path) == ["unit", "integration", "docs", "zoo"]
+    assert run.parts(tmp_path) == ["unit", "docs", "zoo", "integration", "chaos"]
+
+
+def test_a_part_that_runs_beside_the_others_is_told_and_counted_too(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    slow = "def test_one(): pass\ndef test_two(): assert 'slow' == 'quick'\n"
+    write_parts(tmp_path, unit="def test_one(): pass\n", integration=slow)
+    assert run.main(["unit", "integration"], tests=tmp_path) == 1
+    said = capfd.readouterr().out
+    assert "assert 'slow' == 'quick'" in said.split("=== integration\n")[1]
+    lines = said.splitlines()
+    assert [line.split()[:2] for line in lines[-4:-2]] == [["unit", "ok"], ["integration", "FAILED"]]
+    assert lines[-1] == "2 passed, 1 failed; not all parts passed"
 
 
 def test_a_run_adds_its_parts_up(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,9 @@ PATIENCE: Final = 5.0
 OLDEST_BROKER: Final = (3, 10)
 OLDEST_STATE: Final = (7, 0)
 
+ALMOST_FULL: Final = 0.9
+"""Share of `maxmemory` from which on operators are warned."""
+
 FORBIDDEN: Final = "this user may not read Redis's configuration"
 MAY_ASK: Final = "Permit it: `redis-cli ACL SETUSER NAME +info +config|get`."
 
@@ -56,6 +59,7 @@ class StateFacts:
 
     server: Mapping[str, Any]
     persistence: Mapping[str, Any]
+    memory: Mapping[str, Any]
     config: Mapping[str, str]
 
 
@@ -72,7 +76,7 @@ async def state_checks(settings: Settings) -> list[Finding]:
     return [
         judge_version("state_version", "Redis", version, OLDEST_STATE),
         judge_persistence(facts, settings.durability),
-        judge_eviction(facts.config),
+        judge_eviction(facts),
     ]
 
 
@@ -84,6 +88,7 @@ async def _ask(url: str) -> StateFacts:
         return StateFacts(
             server=await _mapping(client.info("server")),
             persistence=await _mapping(client.info("persistence")),
+            memory=await _mapping(client.info("memory")),
             config=await _mapping(client.config_get("append*", "save", "maxmemory-policy")),
         )
     finally:
@@ -123,14 +128,24 @@ def judge_persistence(facts: StateFacts, durability: str) -> Finding:
     return warning(name, "A power cut can take back about half a minute (appendfsync no).", remedy)
 
 
-def judge_eviction(config: Mapping[str, str]) -> Finding:
-    policy = config.get("maxmemory-policy")
+def judge_eviction(facts: StateFacts) -> Finding:
+    """What a full Redis does, and whether it is full: one that evicts nothing refuses new work then."""
+    name, policy = "eviction", facts.config.get("maxmemory-policy")
     if policy is None:
-        return not_seen("eviction", FORBIDDEN, MAY_ASK)
-    if policy == "noeviction":
-        return ok("eviction", "Redis throws nothing away (noeviction).")
-    return error(
-        "eviction",
-        f"maxmemory-policy is {policy}: a full Redis throws away records of living runs.",
-        "Run `redis-cli CONFIG SET maxmemory-policy noeviction`, and set it in redis.conf.",
+        return not_seen(name, FORBIDDEN, MAY_ASK)
+    if policy != "noeviction":
+        return error(
+            name,
+            f"maxmemory-policy is {policy}: a full Redis throws away records of living runs.",
+            "Run `redis-cli CONFIG SET maxmemory-policy noeviction`, and set it in redis.conf.",
+        )
+    used, most = (int(facts.memory.get(field, 0)) for field in ("used_memory", "maxmemory"))
+    if most == 0 or used < ALMOST_FULL * most:
+        return ok(name, "Redis throws nothing away (noeviction).")
+    remedy = (
+        "Raise it: `redis-cli CONFIG SET maxmemory 2gb` (or what the machine has), and set it in redis.conf."
     )
+    if used < most:
+        return warning(name, f"Redis uses {used:,} of {most:,} bytes: it is almost full.", remedy)
+    summary = f"Redis is full ({used:,} of {most:,} bytes): nothing begins until it has room."
+    return error(name, summary, remedy)

@@ -256,6 +256,7 @@ def revive(record: Record, row: StepRow, work: Work, kind: JobKind, now: int) ->
     if kind == "step":
         row.state = "retrying"
         row.started_at = now
+        row.ended_at = 0
         record.head.retrying += 1
     else:
         row.state = "undoing"

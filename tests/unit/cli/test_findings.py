@@ -8,7 +8,12 @@ from pavane.cli.server_checks import StateFacts, judge_eviction, judge_persisten
 
 
 def facts(aof: str = "ok", **config: str) -> StateFacts:
-    return StateFacts(server={}, persistence={"aof_last_write_status": aof}, config=config)
+    return StateFacts(server={}, persistence={"aof_last_write_status": aof}, memory={}, config=config)
+
+
+def using(used: int, most: int, policy: str = "noeviction") -> StateFacts:
+    memory = {"used_memory": used, "maxmemory": most}
+    return StateFacts(server={}, persistence={}, memory=memory, config={"maxmemory-policy": policy})
 
 
 @pytest.mark.parametrize(
@@ -34,13 +39,30 @@ def test_what_a_crash_can_take_back_is_said_in_words(
 
 
 def test_a_redis_that_evicts_is_an_error_with_the_command_that_mends_it() -> None:
-    finding = judge_eviction({"maxmemory-policy": "allkeys-lru"})
+    finding = judge_eviction(using(1, 0, "allkeys-lru"))
     assert finding.status == "error"
     assert "CONFIG SET maxmemory-policy noeviction" in (finding.remedy or "")
-    assert judge_eviction({"maxmemory-policy": "noeviction"}).status == "ok"
-    unseen = judge_eviction({})
+    unseen = judge_eviction(facts())
     assert unseen.summary.startswith("not seen")
     assert "ACL SETUSER" in (unseen.remedy or "")
+
+
+@pytest.mark.parametrize(
+    ("used", "most", "status", "says"),
+    [
+        (5_000, 0, "ok", "throws nothing away"),  # no limit but the machine's
+        (899, 1_000, "ok", "throws nothing away"),
+        (900, 1_000, "warning", "900 of 1,000 bytes"),
+        (1_000, 1_000, "error", "nothing begins"),
+    ],
+)
+def test_a_redis_that_is_full_or_nearly_is_named_before_somebody_looks_for_it(
+    used: int, most: int, status: str, says: str
+) -> None:
+    finding = judge_eviction(using(used, most))
+    assert finding.status == status
+    assert says in finding.summary
+    assert ("CONFIG SET maxmemory" in (finding.remedy or "")) == (status != "ok")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pavane.cli.later import refuse_later
 from pavane.cli.program import execute
 
 APP = "services.demo.stage:app"
@@ -24,10 +23,6 @@ def said(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
     assert execute(["graph", *words]) == code
     captured = capsys.readouterr()
     return captured.err if code else captured.out
-
-
-def test_it_is_no_longer_refused() -> None:
-    refuse_later(["graph"])
 
 
 @pytest.mark.parametrize(

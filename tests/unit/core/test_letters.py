@@ -159,6 +159,7 @@ def test_a_redriven_job_has_all_its_attempts_before_it_and_the_run_is_no_longer_
     assert world.redrive(JOB) == Redriven(outcome="publish", generation=3)
     assert world.live.head.stalled == []
     assert world.live.head.letters == len(world.live.letters) == 0
+    assert world.row(JOB).ended_at == 0, "it is at work again, and would seem to have ended before it began"
     granted = world.granted(JOB, generation=3)
     assert granted.failures == 0
     assert world.fail(JOB, granted.token, max_attempts=2) == Retrying(generation=4, delay=0)

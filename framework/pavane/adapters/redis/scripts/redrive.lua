@@ -21,6 +21,7 @@ local function revive(record, row, work, at)
   if CALL.kind == 'step' then
     row.state = 'retrying'
     row.started_at = at
+    row.ended_at = 0
     record.head.retrying = record.head.retrying + 1
   else
     row.state = 'undoing'

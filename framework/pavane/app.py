@@ -291,6 +291,7 @@ class App:
                 catalog.names,
                 patience,
                 gather_for=0.0 if alone else GATHER_FOR,
+                services=serving(workers or self.workers, only),
             ),
             watchdog=watchdog or Watchdog(asyncio.get_running_loop()),
             passed=passed or from_environment(),
@@ -301,6 +302,11 @@ class App:
         if lifespans is None:
             lifespans = {service.name: service.lifespan for service in self.services}
         return Process(crew, lifespans, self.registrations(settings), only=only, alone=alone)
+
+
+def serving(workers: Sequence[WorkerDefinition], only: Sequence[str]) -> set[str]:
+    """The services that have workers among those that are to run."""
+    return {worker.service for worker in workers if not only or worker.full_name in only}
 
 
 def fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

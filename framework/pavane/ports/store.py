@@ -120,6 +120,14 @@ class Registration:
     emits: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handed:
+    """A row of a record's outbox that another service's process may not publish."""
+
+    record: str
+    row: str
+
+
 class Store(Protocol):
     """The state store as pavane uses it. See the module docstring for what every adapter guarantees."""
 
@@ -273,6 +281,17 @@ class Store(Protocol):
 
     async def registrations(self) -> Sequence[Registration]:
         """What all services have said about themselves."""
+        ...
+
+    async def hand_over(self, service: str, rows: Collection[Handed]) -> None:
+        """Leave rows to the processes of `service`: one of them gets each from `handed`, once however often it is left.
+
+        This is for speed. A row that is handed over and lost stays in its record's outbox, and comes up again there.
+        """
+        ...
+
+    async def handed(self, services: Collection[str]) -> Sequence[Handed]:
+        """Take what was left to these services, as soon as there is anything; now and then nothing is returned."""
         ...
 
     async def remember(self, words: Collection[str]) -> None:

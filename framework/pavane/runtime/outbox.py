@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
+from typing import TypeVar
 
 from pavane.core.answers import Publication
 from pavane.core.calls import CopyMark, Mark
 from pavane.core.envelope import EDITED, copy_headers, event_headers, undo_headers
 from pavane.core.topology import Names
 from pavane.errors import InfrastructureError
-from pavane.ports.broker import Address, Broker, Message, ToQueue, ToSubscribers, Unroutable
-from pavane.ports.store import Store
+from pavane.ports.broker import Address, Broker, Forbidden, Message, ToQueue, ToSubscribers, Unroutable
+from pavane.ports.store import Handed, Store
 from pavane.runtime.patience import Patience
 from pavane.runtime.subscriptions import Subscriptions
+
+T = TypeVar("T")
 
 GATHER_FOR = 0.01
 """Seconds that marks may wait for others where a call costs a round trip. They may be late: the relay looks at
@@ -37,8 +41,10 @@ class Outbox:
         names: Names,
         patience: Patience | None = None,
         gather_for: float = 0.0,
+        services: Collection[str] = (),
     ) -> None:
         """Args:
+        services: whose rows are this process's own to publish, whatever the broker says of its user.
         patience: without it, `publish` raises what the broker or the store raises instead of waiting for it.
         gather_for: seconds that marks wait for others, to be written together.
         """
@@ -48,6 +54,7 @@ class Outbox:
         self._patience = patience
         self._names = names
         self._gather_for = gather_for
+        self._services = frozenset(services)
         self._marks: list[tuple[Mark, Callable[[], None]]] = []
         self._marking: set[asyncio.Task[None]] = set()
 
@@ -69,7 +76,7 @@ class Outbox:
         self.mark(
             Mark(
                 record=record,
-                rows=tuple(row for row, outcome in done if outcome != "returned"),
+                rows=tuple(row for row, outcome in done if outcome in ("published", "unrouted")),
                 unrouted=tuple(row for row, outcome in done if outcome == "unrouted"),
                 returned=tuple(row for row, outcome in done if outcome == "returned"),
                 subscribed=self._subscriptions.framework,
@@ -124,13 +131,39 @@ class Outbox:
             marked()
 
     async def _publish(self, row: Publication) -> str:
-        """`published`, `unrouted` (nobody is registered for it) or `returned` (somebody is)."""
-        message, address = self.wire(row)
+        """`published`, `unrouted` (nobody is registered for it), `returned` (somebody is), or `handed` over."""
         try:
-            await self._insist("broker", lambda: self._broker.publish(message, address))
+            sent = await self._insist("broker", lambda: self._send(row))
         except Unroutable:
             return await self._unroutable(row)
-        return "published"
+        return "published" if sent else await self._hand_over(row)
+
+    async def _send(self, row: Publication) -> bool:
+        """`False`: only processes of another service may publish it."""
+        message, address = self.wire(row)
+        try:
+            await self._broker.publish(message, address)
+        except Forbidden:
+            if self._owners(row) & self._services:  # a right of its own is missing, which an operator mends
+                raise
+            return False
+        return True
+
+    async def _hand_over(self, row: Publication) -> str:
+        """Leave a row to those who may publish it. Until one has, it stays in the outbox and comes up again."""
+        await self._insist("state", self._subscriptions.refresh)
+        owners = self._owners(row)
+        handed = (Handed(record=row.record, row=row.row),)
+        for service in sorted(owners):
+            await self._insist("state", partial(self._store.hand_over, service, handed))
+        return "handed" if owners else "unrouted"
+
+    def _owners(self, row: Publication) -> frozenset[str]:
+        """The services that may publish a row: whose job or undo it is, who emitted the event, or, of an event that
+        comes from outside, those who subscribe to it."""
+        named = row.worker if row.kind != "event" else row.event.producer
+        service, _, worker = named.partition(".")
+        return frozenset({service}) if worker else self._subscriptions.services_of(row.event.name)
 
     async def _unroutable(self, row: Publication) -> str:
         if row.kind != "event":
@@ -142,8 +175,8 @@ class Outbox:
         log.error("%s came back although somebody is registered for it: is a binding gone?", row.event.name)
         return "returned"
 
-    async def _insist(self, what: str, call: Callable[[], Awaitable[None]]) -> None:
-        await (self._patience.insist(what, call) if self._patience else call())
+    async def _insist(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
+        return await (self._patience.insist(what, call) if self._patience else call())
 
     def wire(self, row: Publication) -> tuple[Message, Address]:
         """What a row looks like on the wire, and where it goes."""

@@ -23,6 +23,7 @@ from pavane.runtime.intake import Intake
 from pavane.runtime.job import Jobs
 from pavane.runtime.relay import Relay
 from pavane.runtime.resources import Resources
+from pavane.runtime.takeover import Takeover
 from pavane.runtime.threads import HandlerThreads
 
 INTAKE_PREFETCH = 8
@@ -66,6 +67,7 @@ class Process:
             for service in dict.fromkeys(worker.service for worker in self._workers)
         }
         self.relay = Relay(crew, alone=alone)
+        self._takeover = Takeover(crew, tuple(self._resources))
         self.consumers: list[Consumer] = []
         self._background: list[asyncio.Task[None]] = []
         threads = sum(self._prefetch(w) for w in self._workers if not w.is_async)
@@ -106,6 +108,7 @@ class Process:
         await crew.patience.insist("state", crew.subscriptions.refresh)
         if not self._alone:
             self._start(crew.subscriptions.keep_fresh())
+            self._start(self._takeover.run())
         self._start(self.relay.run())
         await asyncio.gather(*(self._start_service(service) for service in self._resources))
 
@@ -154,6 +157,7 @@ class Process:
             (consumer.cancel() for consumer in self.consumers), min(1.0, max(grace, TIDY_UP_IN))
         )
         await self._finish(max(0.0, grace_over - clock.time()))
+        self._takeover.kill()
         closing = [consumer.close() for consumer in self.consumers]
         await self._bounded((crew.outbox.drain(), self.relay.close(), *closing), TIDY_UP_IN)
         self.consumers.clear()
@@ -172,6 +176,7 @@ class Process:
         for task in (*self._background, *self.jobs):
             task.cancel()
         self.relay.kill()
+        self._takeover.kill()
         crew.outbox.kill()
         crew.watchdog.stop()
         self._threads.shutdown()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 
 from pavane.errors import InfrastructureError
 from pavane.ports.clock import Clock
@@ -24,7 +25,7 @@ class Subscriptions:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._events: frozenset[str] = frozenset()
+        self._subscribers: dict[str, frozenset[str]] = {}
         self.framework: tuple[str, ...] = ()
         """Names of pavane's own events that some worker subscribes to."""
 
@@ -38,15 +39,21 @@ class Subscriptions:
         Raises:
             StateUnavailable: the copy stays as it is.
         """
-        registrations = await self._store.registrations()
-        self._events = frozenset(
-            event for one in registrations for events in one.subscriptions.values() for event in events
-        )
-        self.framework = tuple(sorted(event for event in self._events if event.startswith(FRAMEWORK)))
+        found: dict[str, set[str]] = defaultdict(set)
+        for one in await self._store.registrations():
+            for events in one.subscriptions.values():
+                for event in events:
+                    found[event].add(one.service)
+        self._subscribers = {event: frozenset(services) for event, services in found.items()}
+        self.framework = tuple(sorted(event for event in found if event.startswith(FRAMEWORK)))
 
     def anybody(self, event: str) -> bool:
         """Whether some registered worker subscribes to `event`."""
-        return event in self._events
+        return event in self._subscribers
+
+    def services_of(self, event: str) -> frozenset[str]:
+        """The services with a registered worker that subscribes to `event`."""
+        return self._subscribers.get(event, frozenset())
 
     async def keep_fresh(self) -> None:
         """Refresh for ever. An outage is somebody else's to report."""

@@ -5,6 +5,8 @@ The transitions are synchronous, so each is atomic on the event loop. `down` mak
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
@@ -66,7 +68,7 @@ from pavane.core.calls import (
 from pavane.core.record import History, Record
 from pavane.errors import StateUnavailable
 from pavane.ports.clock import Clock
-from pavane.ports.store import FoundLetter, Place, Registration, RunQuery, Tick
+from pavane.ports.store import FoundLetter, Handed, Place, Registration, RunQuery, Tick
 
 C = TypeVar("C", bound=Call)
 A = TypeVar("A")
@@ -85,6 +87,8 @@ class MemoryStore:
         self._locks: dict[str, tuple[str, int, int]] = {}
         self._registrations: dict[str, Registration] = {}
         self._remembered: set[str] = set()
+        self._handed: dict[str, dict[Handed, None]] = defaultdict(dict)
+        self._left = asyncio.Event()
         self._notify: Callable[[int, int], None] = ignore_due
 
     @property
@@ -259,6 +263,20 @@ class MemoryStore:
     async def registrations(self) -> Sequence[Registration]:
         self._answers()
         return list(self._registrations.values())
+
+    async def hand_over(self, service: str, rows: Collection[Handed]) -> None:
+        self._answers()
+        self._handed[service].update(dict.fromkeys(rows))
+        self._left.set()
+
+    async def handed(self, services: Collection[str]) -> Sequence[Handed]:
+        while True:
+            self._answers()
+            found = [row for service in services for row in self._handed.pop(service, ())]
+            if found:
+                return found
+            self._left.clear()
+            await self._left.wait()
 
     async def remember(self, words: Collection[str]) -> None:
         self._answers()

@@ -8,7 +8,14 @@ import orjson
 
 from pavane.adapters.redis import rows
 from pavane.adapters.redis.server import Server
-from pavane.ports.store import Registration
+from pavane.ports.store import Handed, Registration
+
+LOOK_FOR = 15
+"""Seconds that a process waits in Redis for rows that were left to it, before it asks again: a connection that is
+dead without a word is found out so."""
+
+TAKEN = 100
+"""Rows that a process takes at once."""
 
 
 class Agreements:
@@ -39,6 +46,19 @@ class Agreements:
         found = await self._server.command(b"HGETALL", self._keys.services())
         return [registration(service, value) for service, value in rows.pairs(found)]
 
+    async def hand_over(self, service: str, rows: Collection[Handed]) -> None:
+        members = [orjson.dumps((row.record, row.row)) for row in rows]
+        await self._server.script("hand_over", self._keys.handed(service), members)
+
+    async def handed(self, services: Collection[str]) -> Sequence[Handed]:
+        """Waits in Redis; what else was left to the service whose turn it is comes along with the first row."""
+        keys = [self._keys.handed(service) for service in services]
+        found = await self._server.wait(LOOK_FOR, b"BZPOPMIN", *keys)
+        if found is None:
+            return ()
+        rest = await self._server.command(b"ZPOPMIN", found[0], b"%d" % (TAKEN - 1))
+        return [row for member in (found[1], *rest[::2]) if (row := handed(member)) is not None]
+
     async def remember(self, words: Collection[str]) -> None:
         if words:
             await self._server.command(b"SADD", self._keys.declared(), *(word.encode() for word in words))
@@ -61,3 +81,15 @@ def registration(service: str, stored: bytes) -> Registration:
         alert_at=document.get("alert_at", {}),  # a service of an older version has not said these two
         emits={worker: tuple(events) for worker, events in document.get("emits", {}).items()},
     )
+
+
+def handed(stored: bytes) -> Handed | None:
+    """`None`: somebody else wrote that."""
+    try:
+        match orjson.loads(stored):
+            case [str(record), str(row)]:
+                return Handed(record=record, row=row)
+            case _:
+                return None
+    except orjson.JSONDecodeError:
+        return None

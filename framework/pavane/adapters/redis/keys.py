@@ -43,6 +43,9 @@ In slots of their own:
     <namespace>:services        hash    service -> JSON of what it has registered
     <namespace>:declared        set     `service.worker` and `service.worker event`: what was declared on the
                                         broker and not pruned since
+    <namespace>:{handed}:<service>
+                                zset    `[record, row]` as JSON -> when it was left to the processes of a
+                                        service, because those of another may not publish it
     <namespace>:lock:<name>     hash    `owner`, `until`, and a `token` that grows with every new owner
 
 Who removes what: the keys of a run go when a tick, or any call, finds that its retention is over. The keys of
@@ -85,6 +88,9 @@ class Keys:
 
     def declared(self) -> bytes:
         return f"{self._namespace}:declared".encode()
+
+    def handed(self, service: str) -> bytes:
+        return f"{self._namespace}:{{handed}}:{service}".encode()
 
     def lock(self, name: str) -> bytes:
         return f"{self._namespace}:lock:{name}".encode()

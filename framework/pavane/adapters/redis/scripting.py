@@ -36,7 +36,8 @@ FRAGMENTS = (
 """What the scripts stand on, in the order in which Lua must meet it."""
 
 DRAINING = frozenset(
-    {"fail", "release", "renew", "reject", "mark", "tick", "commit_undo", "disclaim", "cancel", "compensate"}
+    {"fail", "release", "renew", "reject", "mark", "tick", "commit_undo", "disclaim", "hand_over"}
+    | {"cancel", "compensate"}
 )
 """Calls that work when memory is full: what is running may end, and what is over may go. Whoever ends runs to make
 room must be heard; a skip brings an event, and a pause stops nothing where nothing can begin."""

@@ -44,6 +44,7 @@ class Server:
         self._loading: asyncio.Task[None] | None = None
         self._epochs: list[bytes] = [b""] * shards
         self._wire: Wire | None = None
+        self._waiting: Wire | None = None
 
     async def connect(self) -> None:
         """Find the server and learn the shards' epochs."""
@@ -55,8 +56,9 @@ class Server:
         await self.script("present", self.keys.shards(), [])
 
     async def close(self) -> None:
-        wire, self._wire = self._wire, None
-        if wire is not None:
+        wires = [wire for wire in (self._wire, self._waiting) if wire is not None]
+        self._wire = self._waiting = None
+        for wire in wires:
             await wire.close()
 
     async def ask(
@@ -96,6 +98,15 @@ class Server:
     async def command(self, *words: bytes) -> Reply:
         """Send a plain command."""
         return await self._send(pack(*words))
+
+    async def wait(self, seconds: int, *words: bytes) -> Reply:
+        """Send a command that waits in Redis for so many seconds at most, on a connection of its own."""
+        if self._waiting is None:
+            self._waiting = Wire(self._pool.make_connection, timeout=seconds + self._timeout, connections=1)
+        try:
+            return await self._waiting.send(pack(*words, b"%d" % seconds))
+        except (ResponseError, StateUnavailable) as error:
+            raise refused(error, self._place) from error
 
     async def attempt(self, *words: bytes) -> Reply:
         """Send a plain command that this user may not be allowed to; `None` if Redis refuses it."""

@@ -59,7 +59,7 @@ from pavane.core.calls import (
     Start,
 )
 from pavane.core.record import History, Record
-from pavane.ports.store import FoundLetter, Place, Registration, RunQuery, Tick
+from pavane.ports.store import FoundLetter, Handed, Place, Registration, RunQuery, Tick
 
 log = logging.getLogger(__name__)
 
@@ -279,6 +279,12 @@ class RedisStore:
 
     async def registrations(self) -> Sequence[Registration]:
         return await self._agreements.registrations()
+
+    async def hand_over(self, service: str, rows: Collection[Handed]) -> None:
+        await self._agreements.hand_over(service, rows)
+
+    async def handed(self, services: Collection[str]) -> Sequence[Handed]:
+        return await self._agreements.handed(services)
 
     async def remember(self, words: Collection[str]) -> None:
         await self._agreements.remember(words)

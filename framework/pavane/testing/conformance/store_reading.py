@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from pavane.core.identity import shard_of
-from pavane.ports.store import Place, Registration, RunQuery, Store
+from pavane.ports.store import Handed, Place, Registration, RunQuery, Store
 from pavane.testing.conformance.store_stage import HOUR, SOON, Stage, StoreSuite
 
 
@@ -96,6 +98,20 @@ class Reading(StoreSuite):
         assert second > first
         await self.pass_time(SOON)
         assert await store.claim("lock", "b", HOUR) > second
+
+    async def test_what_is_handed_over_is_taken_once_by_whom_it_is_for(self, store: Store) -> None:
+        rows = [Handed(record="flow:1", row="undo/s.w:1"), Handed(record="~e", row="e")]
+        await store.hand_over("s", rows)
+        await store.hand_over("s", rows[:1])
+        await store.hand_over("t", rows[1:])
+        assert sorted(await store.handed(("s",)), key=str) == sorted(rows, key=str)
+        assert await store.handed(("s", "t")) == rows[1:]
+
+    async def test_who_waits_is_given_what_is_handed_over(self, store: Store) -> None:
+        waiting = asyncio.ensure_future(store.handed(("s", "t")))
+        row = Handed(record="flow:1", row="job/s.w:1")
+        await store.hand_over("t", (row,))
+        assert await asyncio.wait_for(waiting, 10) == [row]
 
     async def test_a_service_replaces_what_it_said(self, store: Store) -> None:
         first = Registration(

@@ -119,10 +119,13 @@ async def floor() -> Floor:
 
 
 async def test_the_undo_of_another_service_is_published_by_that_service(floor: Floor) -> None:
-    async with floor.running("stock", "stock.reserved"), floor.running("payments", "payment.declined") as pay:
-        async with floor.client() as client:
-            run = await client.start(orders, Placed(order="1"))
-            assert (await run.wait(10)).status == "compensated"
+    async with (
+        floor.client() as client,
+        floor.running("stock", "stock.reserved"),
+        floor.running("payments", "payment.declined") as pay,
+    ):
+        run = await client.start(orders, Placed(order="1"))
+        assert (await run.wait(10)).status == "compensated"
     assert UNDONE == ["1"]
     assert pay.refused == ["pavane.undo.stock.reserve"]
 
@@ -144,11 +147,13 @@ async def test_what_was_left_waits_for_the_service_to_come_back(floor: Floor) ->
 async def test_an_event_from_outside_is_published_by_a_service_that_may(floor: Floor) -> None:
     """The client's user may not, which it should; its row is not lost, and the receivers know it."""
     outside = cast("Broker", Rights(floor.broker, "outside", frozenset()))
-    async with floor.running("stock", "stock.reserved", "order.placed"):
-        async with floor.running("payments", "payment.declined"):
-            async with floor.client(outside) as client:
-                run = await client.start(orders, Placed(order="1"))
-                assert (await run.wait(10)).status == "compensated"
+    async with (
+        floor.client(outside) as client,
+        floor.running("stock", "stock.reserved", "order.placed"),
+        floor.running("payments", "payment.declined"),
+    ):
+        run = await client.start(orders, Placed(order="1"))
+        assert (await run.wait(10)).status == "compensated"
 
 
 async def test_a_right_of_its_own_that_is_missing_is_waited_for(floor: Floor) -> None:

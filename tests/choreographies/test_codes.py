@@ -24,6 +24,7 @@ SUBJECTS = {
     "cycle_without_timer": "post.deliver",
     "retry_exceeds_deadline": "post.deliver",
     "lease_exceeds_consumer_timeout": "post.deliver",
+    "default_timeout": "post.deliver",
 }
 
 

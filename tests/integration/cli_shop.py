@@ -46,7 +46,7 @@ async def unreserve(ctx: UndoContext, event: Placed, done: Reserved | None) -> N
     """Give back what was reserved."""
 
 
-@(stock.queue_worker("reserve").compensate_with(unreserve))
+@(stock.queue_worker("reserve").timeout(60).rate_limit(1000, burst=1).compensate_with(unreserve))
 async def reserve(ctx: Context, event: Placed) -> Reserved:
     ctx.data.set(item=event.item)
     return Reserved(order=event.order, item=event.item)

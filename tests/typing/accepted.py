@@ -135,6 +135,7 @@ async def release_stock(ctx: UndoContext[Stock], order: Placed, done: Reserved |
     .retry(max_attempts=5, initial_delay=5, max_delay=60, multiplier=2, jitter=0.1, reject_on=[ValueError])
     .dead_letters(max_length=1000, alert_at=10, discard_after=timedelta(days=90))
     .prefetch(8)
+    .rate_limit(100, per=timedelta(minutes=1), burst=10, key=lambda e: str(e), name="gateway")
     .compensate_with(release_stock, retry=RetryPolicy(max_attempts=3), timeout=10, uncertain=True)
 )
 async def reserve(ctx: Context[Stock], order: Placed) -> Reserved | Unavailable:

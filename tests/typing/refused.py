@@ -62,11 +62,12 @@ worker.on_exhausted("stal")  # error
 worker.on_exhausted(lambda event, failure: "declined")  # error
 worker.dead_letters(10)  # error
 worker.prefetch("8")  # error
+worker.rate_limit("10")  # error
+worker.rate_limit(10, 60)  # error
 
 # What this version does not have yet is no call.
 worker.gate(approvers=["somebody"])  # error
 worker.gathers(Reserved, ok=Charged)  # error
-worker.rate_limit(10)  # error
 
 Workflow("x", starts_with=Placed, run_id=lambda event: event.nope, completes_with=[Confirmed])  # error
 Workflow("x", starts_with=Placed, run_id=lambda event: 5, completes_with=[Confirmed])  # error

@@ -13,7 +13,7 @@ from pavane.model.context import JobInfo
 from pavane.model.intentions import Intentions
 from pavane.model.values import EventInfo
 
-SETTINGS = ["gathers", "on_child", "gate", "breaker", "rate_limit", "concurrency", "queue"]
+SETTINGS = ["gathers", "on_child", "gate", "breaker", "concurrency", "queue"]
 ACTIONS = ["fan_out", "start_run", "set_attributes", "callback_token", "breaker"]
 CLASSES = ["Schedule", "AtLeast", "Escalation", "LastResult", "Decision", "Gathered"]
 

@@ -9,6 +9,7 @@ from typing import Any
 from pavane.builder.outcomes import Action
 from pavane.model.definition import UNDO_RETRY, DeadLetterLimits, WorkerDefinition
 from pavane.model.event import Event
+from pavane.model.limits import RateLimit
 from pavane.model.policies import RetryPolicy
 from pavane.model.source import Place
 
@@ -39,6 +40,8 @@ class Choices:
     undo: UndoChoice | None = None
     dead_letters: DeadLetterLimits = field(default_factory=DeadLetterLimits)
     prefetch: int | None = None
+    rate_limit: RateLimit | None = None
+    timeout_given: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

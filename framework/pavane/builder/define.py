@@ -36,6 +36,12 @@ def define(
             ".on and .on_all: a worker is called for each of its events, or once when all are there.",
             remedy="Leave one of them out, or make two workers.",
         )
+    if choices.on_all is not None and choices.rate_limit is not None and choices.rate_limit.key is not None:
+        findings.add(
+            "bad_value",
+            ".rate_limit(key=…) takes one event, and .on_all has several.",
+            remedy="Leave the key out: all jobs of the worker share one limit then.",
+        )
     shape = read_handler(reading, choices.on, choices.on_all, choices.emits, findings)
     exhaustion_scope = local_scope(choices.on_exhausted) if callable(choices.on_exhausted) else {}
     exhaustion = read_exhaustion(choices.on_exhausted, shape, exhaustion_scope, findings)
@@ -61,6 +67,8 @@ def define(
         compensation=compensation,
         dead_letters=choices.dead_letters,
         prefetch=choices.prefetch,
+        rate_limit=choices.rate_limit,
+        timeout_given=choices.timeout_given,
         place=place_of(handler),
     )
 

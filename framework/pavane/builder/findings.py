@@ -8,6 +8,7 @@ from typing import Any
 
 from pavane.errors import DefinitionError, Problem
 from pavane.model.duration import Duration
+from pavane.model.names import name_problem
 from pavane.model.policies import RetryPolicy
 from pavane.model.source import Place
 
@@ -45,6 +46,15 @@ class Findings:
         """Demand a whole number from 1."""
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             self.add("bad_value", f"{what}: a whole number from 1 is needed, not {number!r}.")
+
+    def limit_name(self, name: object) -> str:
+        """The name of a shared limit; empty if none is given."""
+        if name is None:
+            return ""
+        problem = name_problem(name)
+        if problem:
+            self.add("bad_name", problem)
+        return str(name)
 
     def policy(self, policy: Any, fields: Mapping[str, Any]) -> RetryPolicy:
         """`policy` if given, else one of `fields`; the default one after a problem."""

@@ -19,8 +19,12 @@ from pavane.model.definition import UNDO_RETRY, DeadLetterLimits
 from pavane.model.duration import Duration, positive_ms
 from pavane.model.event import Event
 from pavane.model.later import LaterSettings
+from pavane.model.limits import RateLimit
 from pavane.model.policies import JitterMode, RetryPolicy
 from pavane.model.source import caller
+
+LONGEST_PERIOD = 86_400_000
+"""Milliseconds over which a rate limit spreads its turns at most: what is rarer than that is a schedule."""
 
 R = TypeVar("R", default=None)
 P = ParamSpec("P")
@@ -94,7 +98,8 @@ class WorkerBuilder(LaterSettings, Generic[R]):
         step_ms = None if step is None else found.duration("step", step, positive_ms)
         if step_ms is not None and step_ms < attempt_ms:
             found.add("bad_value", "the time for all attempts together is shorter than that for one.")
-        return self._say("timeout", found, timeout_ms=attempt_ms, step_timeout_ms=step_ms)
+        given = {"timeout_ms": attempt_ms, "step_timeout_ms": step_ms, "timeout_given": True}
+        return self._say("timeout", found, **given)
 
     @overload
     def retry(self, policy: RetryPolicy) -> Self: ...
@@ -179,6 +184,43 @@ class WorkerBuilder(LaterSettings, Generic[R]):
         found = self._findings()
         found.whole("prefetch", jobs)
         return self._say("prefetch", found, prefetch=jobs)
+
+    def rate_limit(
+        self,
+        count: int,
+        *,
+        per: Duration = 1.0,
+        burst: int | None = None,
+        key: Callable[[Any], str] | None = None,
+        name: str | None = None,
+    ) -> Self:
+        """How often the handler may begin, in all processes together, by the store's clock.
+
+        A job that is too early waits for its turn, in the order in which they asked; no attempt is spent. Undos are
+        not limited.
+
+        Args:
+            count: so many in the time of `per`, at even distances.
+            per: seconds or timedelta, at most a day.
+            burst: so many may begin at once after a time of rest; default `count`.
+            key: of the event; jobs with different keys have limits of their own.
+            name: workers with one name, of any service, share one limit; default this worker alone.
+        """
+        found = self._findings()
+        found.whole("count", count)
+        if burst is not None:
+            found.whole("burst", burst)
+        per_ms = found.duration("per", per, positive_ms)
+        if per_ms > LONGEST_PERIOD:
+            found.add("bad_value", "per is at most a day.")
+        limit = RateLimit(
+            name=found.limit_name(name) or self._slot.full_name,
+            count=count,
+            per_ms=per_ms,
+            burst=count if burst is None else burst,
+            key=key,
+        )
+        return self._say("rate_limit", found, rate_limit=limit)
 
     def handler(
         self, fn: Callable[Concatenate[Context[R], P], Out]

@@ -70,6 +70,7 @@ def worker_of(definition: WorkerDefinition) -> Worker:
         compensates=definition.on_exhausted.action == "compensate",
         retries_ms=retries_ms(definition.retry, definition.retry.max_attempts),
         lease_ms=definition.lease_ms,
+        limited_without_timeout=definition.rate_limit is not None and not definition.timeout_given,
         timeout_ms=definition.timeout_ms,
         step_timeout_ms=definition.step_timeout_ms,
         undo_timeout_ms=undo.timeout_ms if undo else None,

@@ -8,7 +8,8 @@ these values alone:
     choreography_flow       orphan_event, unreachable_worker, cycle_without_timer
     choreography_endings    endless_workflow
     choreography_joins      unfillable_join
-    choreography_work       missing_undo, undeclared_event, retry_exceeds_deadline, lease_exceeds_consumer_timeout
+    choreography_work       missing_undo, undeclared_event, retry_exceeds_deadline, lease_exceeds_consumer_timeout,
+                            default_timeout
     choreography_schemas    schema_mismatch
     choreography_findings   all of them, and what is accepted
 """
@@ -72,6 +73,7 @@ class Worker:
         has_effect: its source passes the idempotency key or the fencing token on.
         compensates: an exhausted job of it fails the run.
         retries_ms: how long its failed attempts wait for each other, all together, as chance has it on average.
+        limited_without_timeout: its throughput is bounded, and nobody has said how long an attempt may take.
         timeout_ms, step_timeout_ms, undo_timeout_ms: of one attempt, of all together, of an attempt of its undo.
     """
 
@@ -93,6 +95,7 @@ class Worker:
     step_timeout_ms: int | None = None
     undo_timeout_ms: int | None = None
     max_dead_letters: int | None = None
+    limited_without_timeout: bool = False
     place: Place = field(default_factory=Place)
 
     @property

@@ -24,6 +24,7 @@ CODES: Final = (
     "cycle_without_timer",
     "retry_exceeds_deadline",
     "lease_exceeds_consumer_timeout",
+    "default_timeout",
 )
 """Every code, in the order of the findings."""
 

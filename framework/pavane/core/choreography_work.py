@@ -16,7 +16,8 @@ _DRAWN: Final = 200
 
 
 def work_findings(choreography: Choreography) -> Iterator[Finding]:
-    """`missing_undo`, `undeclared_event`, `retry_exceeds_deadline` and `lease_exceeds_consumer_timeout`."""
+    """`missing_undo`, `undeclared_event`, `retry_exceeds_deadline`, `lease_exceeds_consumer_timeout` and
+    `default_timeout`."""
     taking_part = {
         workflow.name: _workers_before_the_end(choreography, workflow) for workflow in choreography.workflows
     }
@@ -26,6 +27,7 @@ def work_findings(choreography: Choreography) -> Iterator[Finding]:
         yield from _missing_undo(worker, [one for one in mine if _can_fail(one, taking_part[one.name])])
         yield from _retries_too_long(worker, mine)
         yield from _held_too_long(worker)
+        yield from _default_timeout(worker)
 
 
 def retries_ms(policy: Policy, max_attempts: int) -> int:
@@ -126,6 +128,19 @@ def _held_too_long(worker: Worker) -> Iterator[Finding]:
             place=worker.place,
             remedy="Split the work into shorter steps; or raise consumer_timeout in RabbitMQ's configuration "
             "and accept this with Allow(…).",
+        )
+
+
+def _default_timeout(worker: Worker) -> Iterator[Finding]:
+    if worker.limited_without_timeout:
+        yield Finding(
+            code="default_timeout",
+            severity="warning",
+            subject=worker.name,
+            message=f"It has a rate_limit, so what it calls is known to be scarce, and no timeout of its own: an "
+            f"attempt that hangs holds a place for {_seconds(worker.timeout_ms)}.",
+            place=worker.place,
+            remedy="Say with .timeout(…) how long an attempt may take.",
         )
 
 

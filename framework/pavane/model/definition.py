@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from pavane.model.event import Event
+from pavane.model.limits import RateLimit
 from pavane.model.policies import RetryPolicy
 from pavane.model.source import Place
 
@@ -78,6 +79,8 @@ class WorkerDefinition:
         lease_ms, renew_every_ms: how long a lease holds, and how often it is renewed.
         timeout_ms, step_timeout_ms: one attempt; all attempts together (`None`: no bound).
         prefetch: jobs at once in one process; `None`: as the settings say.
+        rate_limit: how often its handler may begin, in all processes together.
+        timeout_given: `timeout_ms` was chosen by whoever wrote the worker.
         place: where the handler was defined.
     """
 
@@ -100,6 +103,8 @@ class WorkerDefinition:
     compensation: Compensation | None = None
     dead_letters: DeadLetterLimits = field(default_factory=DeadLetterLimits)
     prefetch: int | None = None
+    rate_limit: RateLimit | None = None
+    timeout_given: bool = False
     place: Place = field(default_factory=Place)
     full_name: str = field(init=False)
     """`service.worker`, as it is called everywhere."""

@@ -67,7 +67,6 @@ class LaterSettings:
     on_child = Later("child runs", in_definitions)
     gate = Later("gates", in_definitions)
     breaker = Later("circuit breakers", in_definitions)
-    rate_limit = Later("rate limits", in_definitions)
     concurrency = Later("concurrency limits", in_definitions)
     queue = Later("bounded queues", in_definitions)
 

@@ -65,6 +65,7 @@ from pavane.core.calls import (
     Skip,
     Start,
 )
+from pavane.core.limiting import Rate
 from pavane.core.record import History, Letter, Record
 
 
@@ -281,6 +282,19 @@ class Store(Protocol):
 
     async def registrations(self) -> Sequence[Registration]:
         """What all services have said about themselves."""
+        ...
+
+    async def take_turn(self, rate: Rate, job: str) -> int:
+        """Ask a rate limit for a job's turn, by the store's clock (`core.limiting.take_turn`).
+
+        Returns:
+            Milliseconds until the turn, which is kept for the job; 0: it has it now. An answer that was lost costs a
+            turn at most; the limit is never exceeded.
+        """
+        ...
+
+    async def give_back_turn(self, rate: Rate) -> None:
+        """Give back a turn that was taken for a job that did not run."""
         ...
 
     async def hand_over(self, service: str, rows: Collection[Handed]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from typing import Literal
 
 from pavane.core import envelope
 from pavane.core.answers import (
@@ -27,12 +28,13 @@ from pavane.core.answers import (
     UnknownRun,
 )
 from pavane.core.calls import Commit, CommitUndo, Release, Verdict
+from pavane.core.limiting import Rate
 from pavane.core.record import JobKind
 from pavane.errors import MessageError, TooLarge, Undecodable, UsageError
 from pavane.model.definition import WorkerDefinition
 from pavane.model.intentions import Intentions
 from pavane.ports.broker import Delivery
-from pavane.runtime import copies, failures, handling, rejection, verdicts
+from pavane.runtime import copies, failures, handling, rejection, turns, verdicts
 from pavane.runtime.attempt import Attempt, CutShort, Outcome, Raised
 from pavane.runtime.crew import Crew
 from pavane.runtime.subject import Subject, subject_of
@@ -63,10 +65,11 @@ class Jobs:
                 await copies.wait_for_version(crew, delivery, read)
                 return
             subject = subject_of(crew, worker, delivery, read)
+            rate = turns.rate_of(subject)
         except (MessageError, UsageError) as error:
             await rejection.reject_message(crew, worker, delivery, read, error)
             return
-        await self._run(subject)
+        await self._run(subject, rate)
 
     def _read(self, delivery: Delivery) -> envelope.Envelope:
         message = delivery.message
@@ -79,24 +82,32 @@ class Jobs:
             raise Undecodable(delivery.problem)
         return envelope.read(message.headers, message.body, message.content_type)
 
-    async def _run(self, subject: Subject) -> None:
-        """Run the job beside others, or alone if two processes have died with it."""
+    async def _run(self, subject: Subject, rate: Rate | None) -> None:
+        """Run the job when it is its turn."""
+        if rate is not None and not await turns.wait_for_turn(self._crew, subject, rate):
+            return
+        ran = await self._run_isolated(subject)
+        if rate is not None and not ran:
+            await turns.give_turn_back(self._crew, rate)
+
+    async def _run_isolated(self, subject: Subject) -> bool:
+        """Run the job beside others, or alone if two processes have died with it; whether its handler was called."""
         isolation = self._crew.isolation
         await isolation.enter()
         try:
-            settled = await self._begin(subject, alone=False)
+            begun = await self._begin(subject, alone=False)
         finally:
             isolation.leave()
-        if settled:
-            return
+        if begun != "isolate":
+            return begun == "ran"
         await isolation.enter_alone()
         try:
-            await self._begin(subject, alone=True)
+            return await self._begin(subject, alone=True) == "ran"
         finally:
             isolation.leave_alone()
 
-    async def _begin(self, subject: Subject, *, alone: bool) -> bool:
-        """Ask for the lease until the delivery is settled; `False`: the job must be alone first."""
+    async def _begin(self, subject: Subject, *, alone: bool) -> Literal["ran", "settled", "isolate"]:
+        """Ask for the lease until the delivery is settled, with or without the handler; or the job must be alone."""
         crew = self._crew
         begin_id = crew.begin_id()
         ended: tuple[int, ...] = ()
@@ -109,20 +120,20 @@ class Jobs:
                 case Granted():
                     fenced = await self._work(subject, answer)
                     if fenced is None:
-                        return True
+                        return "ran"
                     begin_id, ended = crew.begin_id(), (*ended, fenced)
                 case Isolate() if not alone:
-                    return False
+                    return "isolate"
                 case Exhausted() if verdict is None:
                     joined = await handling.joined_rows(crew, subject)
                     verdict = verdicts.of_answer(crew, subject, answer, joined=joined)
                 case Paused():
                     if await self._hold(subject):
-                        return True
+                        break
                 case _:
                     await self._settle(subject, answer)
-                    return True
-        return True
+                    break
+        return "ran" if ended else "settled"
 
     async def _hold(self, subject: Subject) -> bool:
         """Leave a delivery with its paused run; `False`: the pause is over, or the run is gone."""

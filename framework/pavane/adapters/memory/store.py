@@ -17,6 +17,7 @@ from pavane.core import (
     editing,
     identity,
     letters,
+    limiting,
     pausing,
     run,
     skipping,
@@ -65,6 +66,7 @@ from pavane.core.calls import (
     Skip,
     Start,
 )
+from pavane.core.limiting import Rate, Turns
 from pavane.core.record import History, Record
 from pavane.errors import StateUnavailable
 from pavane.ports.clock import Clock
@@ -87,6 +89,7 @@ class MemoryStore:
         self._locks: dict[str, tuple[str, int, int]] = {}
         self._registrations: dict[str, Registration] = {}
         self._remembered: set[str] = set()
+        self._turns: dict[str, Turns] = {}
         self._handed: dict[str, dict[Handed, None]] = defaultdict(dict)
         self._left = asyncio.Event()
         self._notify: Callable[[int, int], None] = ignore_due
@@ -263,6 +266,17 @@ class MemoryStore:
     async def registrations(self) -> Sequence[Registration]:
         self._answers()
         return list(self._registrations.values())
+
+    async def take_turn(self, rate: Rate, job: str) -> int:
+        self._answers()
+        turns = self._turns.get(rate.limiter, Turns())
+        self._turns[rate.limiter], wait = limiting.take_turn(turns, rate, job, self._clock.now())
+        return wait
+
+    async def give_back_turn(self, rate: Rate) -> None:
+        self._answers()
+        turns = self._turns.get(rate.limiter, Turns())
+        self._turns[rate.limiter] = limiting.give_back_turn(turns, rate, self._clock.now())
 
     async def hand_over(self, service: str, rows: Collection[Handed]) -> None:
         self._answers()

@@ -1,4 +1,4 @@
-"""What processes agree on beside the records: locks, and what the services say about themselves."""
+"""What processes agree on beside the records: locks, turns, and what the services say about themselves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import orjson
 
 from pavane.adapters.redis import rows
 from pavane.adapters.redis.server import Server
+from pavane.core.limiting import Rate
 from pavane.ports.store import Handed, Registration
 
 LOOK_FOR = 15
@@ -45,6 +46,13 @@ class Agreements:
     async def registrations(self) -> Sequence[Registration]:
         found = await self._server.command(b"HGETALL", self._keys.services())
         return [registration(service, value) for service, value in rows.pairs(found)]
+
+    async def take_turn(self, rate: Rate, job: str) -> int:
+        words = [job.encode(), b"%d" % rate.interval, b"%d" % rate.burst]
+        return int(await self._server.script("take_turn", self._keys.rate(rate.limiter), words))
+
+    async def give_back_turn(self, rate: Rate) -> None:
+        await self._server.script("give_back_turn", self._keys.rate(rate.limiter), [b"%d" % rate.interval])
 
     async def hand_over(self, service: str, rows: Collection[Handed]) -> None:
         members = [orjson.dumps((row.record, row.row)) for row in rows]

@@ -46,11 +46,16 @@ In slots of their own:
     <namespace>:{handed}:<service>
                                 zset    `[record, row]` as JSON -> when it was left to the processes of a
                                         service, because those of another may not publish it
+    <namespace>:rate:{<limit>}  string  when the turn after all that a rate limit has handed out would be, in
+                                        microseconds; `<limit>` is its name, with a digest of its key if it has one
+    <namespace>:rate:{<limit>}:waiting
+                                zset    job -> its turn, of those that were too early
     <namespace>:lock:<name>     hash    `owner`, `until`, and a `token` that grows with every new owner
 
 Who removes what: the keys of a run go when a tick, or any call, finds that its retention is over. The keys of
 an event outside workflows have an expiry of their own; its entry in `due` goes with the next tick. Entries of
-the indexes go with what they point to. Locks stay: they are few, and their tokens must keep growing.
+the indexes go with what they point to. Locks stay: they are few, and their tokens must keep growing. Rate limits
+expire when nobody has asked them for ten minutes.
 """
 
 from __future__ import annotations
@@ -91,6 +96,9 @@ class Keys:
 
     def handed(self, service: str) -> bytes:
         return f"{self._namespace}:{{handed}}:{service}".encode()
+
+    def rate(self, limiter: str) -> bytes:
+        return f"{self._namespace}:rate:{{{limiter}}}".encode()
 
     def lock(self, name: str) -> bytes:
         return f"{self._namespace}:lock:{name}".encode()

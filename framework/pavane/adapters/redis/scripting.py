@@ -36,7 +36,18 @@ FRAGMENTS = (
 """What the scripts stand on, in the order in which Lua must meet it."""
 
 DRAINING = frozenset(
-    {"fail", "release", "renew", "reject", "mark", "tick", "commit_undo", "disclaim", "hand_over"}
+    {
+        "fail",
+        "release",
+        "renew",
+        "reject",
+        "mark",
+        "tick",
+        "commit_undo",
+        "disclaim",
+        "hand_over",
+        "give_back_turn",
+    }
     | {"cancel", "compensate"}
 )
 """Calls that work when memory is full: what is running may end, and what is over may go. Whoever ends runs to make
@@ -44,7 +55,7 @@ room must be heard; a skip brings an event, and a pause stops nothing where noth
 
 READING = frozenset({"present", "read", "history", "places", "owner"})
 
-ADDING = frozenset({"start", "emit", "begin", "commit", "redrive", "discard", "edit", "claim"})
+ADDING = frozenset({"start", "emit", "begin", "commit", "redrive", "discard", "edit", "claim", "take_turn"})
 STEERING = frozenset({"pause", "hold", "resume", "skip", "move_deadline"})
 """Refused when memory is full."""
 

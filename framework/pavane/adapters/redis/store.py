@@ -58,6 +58,7 @@ from pavane.core.calls import (
     Skip,
     Start,
 )
+from pavane.core.limiting import Rate
 from pavane.core.record import History, Record
 from pavane.ports.store import FoundLetter, Handed, Place, Registration, RunQuery, Tick
 
@@ -279,6 +280,12 @@ class RedisStore:
 
     async def registrations(self) -> Sequence[Registration]:
         return await self._agreements.registrations()
+
+    async def take_turn(self, rate: Rate, job: str) -> int:
+        return await self._agreements.take_turn(rate, job)
+
+    async def give_back_turn(self, rate: Rate) -> None:
+        await self._agreements.give_back_turn(rate)
 
     async def hand_over(self, service: str, rows: Collection[Handed]) -> None:
         await self._agreements.hand_over(service, rows)

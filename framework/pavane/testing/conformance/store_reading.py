@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from pavane.core.identity import shard_of
+from pavane.core.limiting import Rate
 from pavane.ports.store import Handed, Place, Registration, RunQuery, Store
 from pavane.testing.conformance.store_stage import HOUR, SOON, Stage, StoreSuite
 
@@ -98,6 +99,32 @@ class Reading(StoreSuite):
         assert second > first
         await self.pass_time(SOON)
         assert await store.claim("lock", "b", HOUR) > second
+
+    async def test_turns_are_handed_out_by_the_stores_clock(self, store: Store) -> None:
+        rate = Rate(limiter="s.w", interval=HOUR * 1000, burst=2)
+        assert [await store.take_turn(rate, job) for job in ("a", "b")] == [0, 0]
+        wait = await store.take_turn(rate, "c")
+        assert 0 < wait <= HOUR
+        later = await store.take_turn(rate, "d")
+        assert wait < later <= 2 * HOUR
+        await self.pass_time(5)
+        assert await store.take_turn(rate, "c") < wait
+        other = Rate(limiter="s.other", interval=HOUR * 1000, burst=1)
+        assert await store.take_turn(other, "c") == 0
+
+    async def test_a_kept_turn_comes(self, store: Store) -> None:
+        rate = Rate(limiter="s.soon", interval=SOON * 1000, burst=1)
+        assert await store.take_turn(rate, "a") == 0
+        assert await store.take_turn(rate, "b") > 0
+        await self.pass_time(2 * SOON)
+        assert await store.take_turn(rate, "b") == 0
+
+    async def test_a_turn_that_was_not_used_is_given_back(self, store: Store) -> None:
+        rate = Rate(limiter="s.back", interval=HOUR * 1000, burst=1)
+        assert await store.take_turn(rate, "a") == 0
+        await store.give_back_turn(rate)
+        assert await store.take_turn(rate, "b") == 0
+        assert await store.take_turn(rate, "c") > 0
 
     async def test_what_is_handed_over_is_taken_once_by_whom_it_is_for(self, store: Store) -> None:
         rows = [Handed(record="flow:1", row="undo/s.w:1"), Handed(record="~e", row="e")]

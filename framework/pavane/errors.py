@@ -74,7 +74,8 @@ class PavaneError(Exception):
         self.remedy = remedy or self.usual_remedy
 
     def __init_subclass__(cls) -> None:
-        cls.code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+        if "code" not in vars(cls):
+            cls.code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,6 +47,8 @@ class Forbidden(BrokerUnavailable):
         target: the event's name, or the queue's.
     """
 
+    code = BrokerUnavailable.code
+
     def __init__(self, target: str) -> None:
         super().__init__(
             f"this process's broker user may not publish to {target}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 from hashlib import blake2b
+from typing import Any
 
 from pavane.core.limiting import Rate, interval_of
 from pavane.core.record import JOINED
@@ -43,7 +44,7 @@ def digest_of(limit: RateLimit, subject: Subject) -> str:
     """The key of a job's event, short whatever it is, and without anything that means something to a store."""
     assert limit.key is not None
     try:
-        key: object = limit.key(subject.event)
+        key: Any = limit.key(subject.event)
     except Exception as error:
         raise UsageError(
             f"The key of {limit.name}'s rate limit: {type(error).__name__}: {error}",

@@ -110,7 +110,7 @@ async def test_a_key_that_cannot_be_computed_is_a_dead_letter_that_says_so(wrong
         await harness.start(questions, Asked(number=1))
         await harness.until_idle()
         [letter] = await harness.client.dead_letters.list().all()
-        assert "key of desk.answer's rate limit" in letter.error
+        assert "key of desk.answer's rate limit" in str(letter.error)
         assert not harness.calls("desk.answer")
 
 

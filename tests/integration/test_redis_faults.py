@@ -325,9 +325,3 @@ async def test_another_number_of_shards_is_refused(private: RedisServer, store: 
     with pytest.raises(SettingsError, match="4 shards"):
         await other.open()
     await other.close()
-
-
-@pytest.mark.parametrize("scheme", ["redis+sentinel", "rediss+cluster"])
-def test_what_is_not_supported_yet_is_refused_by_name(scheme: str) -> None:
-    with pytest.raises(SettingsError, match=scheme.replace("+", r"\+")):
-        made(f"{scheme}://one:1/0")

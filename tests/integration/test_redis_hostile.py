@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from pavane.adapters.redis.server import pool
+from pavane.adapters.redis.nodes import connections, locate
 from pavane.adapters.redis.wire import Wire, pack
 from pavane.errors import StateUnavailable
 
@@ -88,7 +88,7 @@ async def server() -> AsyncIterator[FakeRedis]:
 
 @pytest.fixture
 async def wire(server: FakeRedis) -> AsyncIterator[Wire]:
-    wire = Wire(pool(await server.open(), 5.0).make_connection, timeout=TIMEOUT, connections=1)
+    wire = Wire(connections(locate(await server.open()), 5.0), timeout=TIMEOUT, connections=1)
     yield wire
     await wire.close()
 

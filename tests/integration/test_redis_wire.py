@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from redis.exceptions import ResponseError
 
-from pavane.adapters.redis.server import pool
+from pavane.adapters.redis.nodes import connections, locate
 from pavane.adapters.redis.wire import Wire, pack
 from pavane.errors import StateUnavailable
 from tests.servers import RedisServer
@@ -69,8 +69,7 @@ async def proxy(redis_server: RedisServer) -> AsyncIterator[SlowProxy]:
 
 @pytest.fixture
 async def wire(proxy: SlowProxy) -> AsyncIterator[Wire]:
-    connections = pool(await proxy.open(), 5.0)
-    wire = Wire(connections.make_connection, timeout=20.0)
+    wire = Wire(connections(locate(await proxy.open()), 5.0), timeout=20.0)
     yield wire
     await wire.close()
 
@@ -132,11 +131,11 @@ async def test_an_error_answers_its_own_command_only(wire: Wire) -> None:
 async def test_commands_of_one_turn_of_the_loop_go_out_together(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connections = pool(redis_server.url, 5.0)
+    make = connections(locate(redis_server.url), 5.0)
     made = []
 
     def connect() -> object:
-        made.append(connections.make_connection())
+        made.append(make())
         return made[-1]
 
     wire = Wire(connect, timeout=5.0)  # type: ignore[arg-type]

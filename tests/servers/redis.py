@@ -44,7 +44,9 @@ class RedisServer(PrivateServer):
             "daemonize": "no",
         } | self._options
         overrides = [word for key, value in settings.items() for word in (f"--{key}", value)]
-        return [program, str(DEPLOY / "redis" / "redis.conf"), *overrides]
+        own = self.folder / "redis.conf"  # a sentinel has the server write its file anew
+        shutil.copy(DEPLOY / "redis" / "redis.conf", own)
+        return [program, str(own), *overrides]
 
     def _is_ready(self) -> bool:
         return answers(self.port, b"PING\r\n", b"+PONG")

@@ -118,12 +118,6 @@ def test_every_lost_connection_says_why_and_what_to_do(error: BaseException, sai
     assert (str(named), named.remedy) == (f"{raised} [{PLACE}]", raised.remedy)
 
 
-def test_a_place_shows_no_credentials() -> None:
-    assert border.place_of({}) == "localhost:6379, database 0"
-    settings = {"host": "redis.example", "port": 7, "db": 2, "username": "operator-1", "password": "s3cret"}
-    assert border.place_of(settings) == "redis.example:7, database 2"
-
-
 def test_what_concerns_one_record_is_no_outage() -> None:
     raised = border.refused(ResponseError("WRONGTYPE orders:{s00}:history:flow:1 is a string"), PLACE)
     assert not isinstance(raised, StateUnavailable)

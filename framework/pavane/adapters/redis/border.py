@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
@@ -132,16 +131,6 @@ def refused(error: ResponseError | StateUnavailable, place: str) -> Infrastructu
         f"Redis cannot carry out the call [{place}]: {text}",
         remedy="A key of pavane's holds something else. Look at the key named above.",
     )
-
-
-def place_of(settings: Mapping[str, Any]) -> str:
-    """Where a connection with these settings goes, without who asks: host, port and database."""
-    host, port, database = (
-        settings.get("host", "localhost"),
-        settings.get("port", 6379),
-        settings.get("db", 0),
-    )
-    return f"{host}:{port}, database {database}"
 
 
 def trouble(error: BaseException) -> Trouble:

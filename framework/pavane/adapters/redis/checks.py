@@ -19,13 +19,15 @@ async def check_server(server: Server, *, strict: bool) -> None:
     Raises:
         SettingsError: with the command that mends it.
     """
-    check_version(await server.attempt(b"INFO", b"server"))
-    check_eviction(await server.attempt(b"CONFIG", b"GET", b"maxmemory-policy"))
+    for info in await server.attempt(b"INFO", b"server"):
+        check_version(info)
+    for policy in await server.attempt(b"CONFIG", b"GET", b"maxmemory-policy"):
+        check_eviction(policy)
     if strict:
-        check_durability(
-            await server.attempt(b"CONFIG", b"GET", b"appendonly"),
-            await server.attempt(b"CONFIG", b"GET", b"appendfsync"),
-        )
+        appendonly = await server.attempt(b"CONFIG", b"GET", b"appendonly")
+        appendfsync = await server.attempt(b"CONFIG", b"GET", b"appendfsync")
+        for answers in zip(appendonly, appendfsync, strict=True):
+            check_durability(*answers)
 
 
 def check_version(info: bytes | None) -> None:

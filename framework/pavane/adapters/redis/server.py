@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Awaitable
+from typing import Any, Protocol
 
-from redis.asyncio import ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
-from pavane.adapters.redis.border import place_of, refused, state_lost
+from pavane.adapters.redis.border import refused, state_lost
+from pavane.adapters.redis.cluster import Cluster
 from pavane.adapters.redis.documents import Blobs, Document, to_json
 from pavane.adapters.redis.keys import Keys
+from pavane.adapters.redis.nodes import Location, connections, connections_to, locate
 from pavane.adapters.redis.scripting import Library, pack_call
 from pavane.adapters.redis.wire import Reply, Wire, pack
 from pavane.errors import SettingsError, StateUnavailable
@@ -31,20 +30,59 @@ NOT_LOADED = "Function not found"
 LOADED_ALREADY = "already exists"
 
 
+class Link(Protocol):
+    """The way to whatever server has a key. `None` for a key: any server will do."""
+
+    def send(self, packed: bytes, key: bytes | None) -> Awaitable[Reply]: ...
+
+    async def everywhere(self, packed: bytes) -> list[Reply]:
+        """The answers of all servers."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Single:
+    """A link to one server, which has all keys."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def send(self, packed: bytes, key: bytes | None) -> Awaitable[Reply]:
+        return self._wire.send(packed)
+
+    async def everywhere(self, packed: bytes) -> list[Reply]:
+        return [await self._wire.send(packed)]
+
+    async def close(self) -> None:
+        await self._wire.close()
+
+
+def link_to(location: Location, *, patience: float, timeout: float) -> Link:
+    """
+    Args:
+        patience: seconds until a command that was not answered is given up.
+        timeout: seconds until a connection that cannot be made is.
+    """
+    if location.kind == "cluster":
+        return Cluster(location.nodes, lambda node: connections_to(location, node, timeout), timeout=patience)
+    return Single(Wire(connections(location, timeout), timeout=patience, connections=CONNECTIONS))
+
+
 class Server:
     """Runs scripts and commands; see `pavane.ports.store` for what may be raised."""
 
     def __init__(self, url: str, *, keys: Keys, shards: int, timeout: float, library: Library) -> None:
         self.keys = keys
         self.shards = shards
-        self._pool = pool(url, timeout)
-        self._place = place_of(self._pool.connection_kwargs)
+        self._location = locate(url)
+        self._place = self._location.place
         self._timeout = timeout
         self._library = library
-        self._loading: asyncio.Task[None] | None = None
+        self._loading: dict[bytes, asyncio.Task[None]] = {}
         self._epochs: list[bytes] = [b""] * shards
-        self._wire: Wire | None = None
-        self._waiting: Wire | None = None
+        self._link: Link | None = None
+        self._waiting: Link | None = None
 
     async def connect(self) -> None:
         """Find the server and learn the shards' epochs."""
@@ -56,10 +94,10 @@ class Server:
         await self.script("present", self.keys.shards(), [])
 
     async def close(self) -> None:
-        wires = [wire for wire in (self._wire, self._waiting) if wire is not None]
-        self._wire = self._waiting = None
-        for wire in wires:
-            await wire.close()
+        links = [link for link in (self._link, self._waiting) if link is not None]
+        self._link = self._waiting = None
+        for link in links:
+            await link.close()
 
     async def ask(
         self, name: str, shard: int, key: bytes, document: Document, blobs: Blobs | None = None
@@ -88,32 +126,33 @@ class Server:
         """Call a script. A server that has them not (new, flushed) is given all of them."""
         packed = pack_call(self._library.functions[name], key, words)
         try:
-            return await self._connected().send(packed)
+            return await self._connected().send(packed, key)
         except (ResponseError, StateUnavailable) as error:
             if NOT_LOADED not in str(error):
                 raise refused(error, self._place) from error
-        await self._load()
-        return await self._send(packed)
+        await self._load(key)
+        return await self._send(packed, key)
 
     async def command(self, *words: bytes) -> Reply:
-        """Send a plain command."""
-        return await self._send(pack(*words))
+        """Send a plain command; its second word, if it has one, is its key."""
+        return await self._send(pack(*words), words[1] if len(words) > 1 else None)
 
     async def wait(self, seconds: int, *words: bytes) -> Reply:
         """Send a command that waits in Redis for so many seconds at most, on a connection of its own."""
         if self._waiting is None:
-            self._waiting = Wire(self._pool.make_connection, timeout=seconds + self._timeout, connections=1)
+            patience = seconds + self._timeout
+            self._waiting = link_to(self._location, patience=patience, timeout=self._timeout)
         try:
-            return await self._waiting.send(pack(*words, b"%d" % seconds))
+            return await self._waiting.send(pack(*words, b"%d" % seconds), words[1])
         except (ResponseError, StateUnavailable) as error:
             raise refused(error, self._place) from error
 
-    async def attempt(self, *words: bytes) -> Reply:
-        """Send a plain command that this user may not be allowed to; `None` if Redis refuses it."""
+    async def attempt(self, *words: bytes) -> list[Reply]:
+        """Send a plain command to every server; `None` for an answer where this user may not ask."""
         try:
-            return await self._connected().send(pack(*words))
+            return await self._connected().everywhere(pack(*words))
         except ResponseError:
-            return None
+            return [None]
 
     async def learn_epochs(self) -> None:
         """Read the epochs that this process does not know yet."""
@@ -149,48 +188,34 @@ class Server:
                 remedy=f"Set PAVANE_SHARDS={int(fixed)}: the number is fixed for the life of a namespace.",
             )
 
-    async def _send(self, packed: bytes) -> Reply:
+    async def _send(self, packed: bytes, key: bytes | None) -> Reply:
         try:
-            return await self._connected().send(packed)
+            return await self._connected().send(packed, key)
         except (ResponseError, StateUnavailable) as error:
             raise refused(error, self._place) from error
 
-    def _connected(self) -> Wire:
-        if self._wire is None:
-            self._wire = Wire(self._pool.make_connection, timeout=self._timeout, connections=CONNECTIONS)
-        return self._wire
+    def _connected(self) -> Link:
+        if self._link is None:
+            self._link = link_to(self._location, patience=self._timeout, timeout=self._timeout)
+        return self._link
 
-    async def _load(self) -> None:
-        """Send the library, once for all who miss it at the same time."""
-        if self._loading is None:
-            self._loading = asyncio.create_task(self._send_library())
-            self._loading.add_done_callback(self._loaded)
-        await asyncio.shield(self._loading)
+    async def _load(self, key: bytes) -> None:
+        """Send the library to the server of a key, once for all who miss it at the same time."""
+        whose = key if self._location.kind == "cluster" else b""
+        loading = self._loading.get(whose)
+        if loading is None:
+            loading = self._loading[whose] = asyncio.create_task(self._send_library(key))
+            loading.add_done_callback(lambda done: self._loaded(whose, done))
+        await asyncio.shield(loading)
 
-    async def _send_library(self) -> None:
+    async def _send_library(self, key: bytes) -> None:
         try:
-            await self._connected().send(pack(b"FUNCTION", b"LOAD", self._library.body))
+            await self._connected().send(pack(b"FUNCTION", b"LOAD", self._library.body), key)
         except (ResponseError, StateUnavailable) as error:
             if LOADED_ALREADY not in str(error):  # by another process, meanwhile
                 raise refused(error, self._place) from error
 
-    def _loaded(self, done: asyncio.Task[None]) -> None:
-        self._loading = None
+    def _loaded(self, whose: bytes, done: asyncio.Task[None]) -> None:
+        self._loading.pop(whose, None)
         if not done.cancelled():
             done.exception()  # whoever still waits for it is told; nobody need be left who does
-
-
-def pool(url: str, timeout: float) -> ConnectionPool:
-    """Makes connections. redis-py never repeats anything by itself: the deadline is ours."""
-    scheme = urlsplit(url).scheme
-    if "+" in scheme:
-        raise SettingsError(
-            f"PAVANE_STATE_URL: {scheme}:// is not supported by this version.",
-            remedy="Give the URL of one server, redis:// or rediss://.",
-        )
-    try:
-        return ConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
-            url, protocol=2, retry=Retry(NoBackoff(), 0), socket_connect_timeout=timeout, socket_timeout=None
-        )
-    except (ValueError, RedisError) as error:
-        raise SettingsError("PAVANE_STATE_URL cannot be used: it is not the URL of a Redis.") from error

@@ -29,6 +29,9 @@ from pavane.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
 
+FIRST_CONTACT = 3.0
+"""Seconds that opening may take, all nodes together: whoever starts a program is told soon that nobody answers."""
+
 CONNECT_TIMEOUT = 5.0
 CLOSE_TIMEOUT = 1.0
 FIRST_PAUSE = (0.1, 1.0)
@@ -78,7 +81,7 @@ class Link:
         refusals: list[BrokerUnavailable] = []
         for _ in self._urls:
             try:
-                connection = await self._connect()
+                connection = await self._connect(FIRST_CONTACT / len(self._urls))
             except BrokerUnavailable as refusal:
                 refusals.append(refusal)
                 self._turn += 1
@@ -160,13 +163,13 @@ class Link:
     def _where(self) -> str:
         return place(self._urls[self._turn % len(self._urls)])
 
-    async def _connect(self) -> AbstractConnection:
+    async def _connect(self, timeout: float = CONNECT_TIMEOUT) -> AbstractConnection:
         url = self._urls[self._turn % len(self._urls)]
         asked_before = _asked()
         try:
             tapped = await aio_pika.connect(
                 url,
-                timeout=CONNECT_TIMEOUT,
+                timeout=timeout,
                 heartbeat=self._heartbeat,
                 client_properties={"connection_name": self._name},
                 connection_class=_Tapped,

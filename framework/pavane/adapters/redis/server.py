@@ -16,7 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from pavane.adapters.redis.border import place_of, refused, state_lost
+from pavane.adapters.redis.border import place_of, refused, state_lost, unavailable
 from pavane.adapters.redis.documents import Blobs, Document, to_json
 from pavane.adapters.redis.keys import Keys
 from pavane.adapters.redis.scripting import Library, pack_call
@@ -26,6 +26,9 @@ from pavane.errors import SettingsError, StateUnavailable
 CONNECTIONS = 1
 """While a batch is away the next one gathers. Two connections made batches half as long: a chain of steps took a
 tenth more of the processor and was no faster."""
+
+FIRST_CONTACT = 3.0
+"""Seconds that the first answer may take: whoever starts a program is told soon that nobody answers."""
 
 NOT_LOADED = "Function not found"
 LOADED_ALREADY = "already exists"
@@ -47,7 +50,10 @@ class Server:
 
     async def connect(self) -> None:
         """Find the server and learn the shards' epochs."""
-        await self.command(b"PING")
+        try:
+            await asyncio.wait_for(self.command(b"PING"), FIRST_CONTACT)
+        except TimeoutError as silent:
+            raise refused(unavailable(silent), self._place) from None
         await self.learn_epochs()
 
     async def give_scripts(self) -> None:

@@ -55,7 +55,7 @@ async def _go_round(means: Means, choice: Choice, action: LetterAction) -> None:
         for worker in await _workers(means):
             by_worker.setdefault(worker, {})
     for worker, wanted in by_worker.items():
-        await Round(means, worker, wanted, action, owner).go(choice.outcomes)
+        await Round(means, worker, wanted, action, owner, choice.listed).go(choice.outcomes)
 
 
 async def _workers(means: Means) -> list[str]:

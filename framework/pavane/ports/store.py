@@ -90,10 +90,14 @@ class RunQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a listing stands: the item with this time and key was the last one. Items have a total order by both."""
+    """Where a listing stands: the item with this time and key was the last one. Items have a total order by both.
+
+    `record`: of a letter the record it belongs to, as far as the store knew it then.
+    """
 
     at: int
     key: str
+    record: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,8 +253,8 @@ class Store(Protocol):
         """Ids of the dead letters in the index, oldest first, from behind `after`."""
         ...
 
-    async def letter(self, letter_id: str) -> FoundLetter | None:
-        """A letter of the index, with its record."""
+    async def letter(self, letter_id: str, record: str = "") -> FoundLetter | None:
+        """A letter of the index, with its record. Who knows the record spares the store the search for it."""
         ...
 
     # what processes agree on

@@ -224,15 +224,15 @@ class MemoryStore:
         places = sorted((self._records[key].letters[id_].dead_at, id_) for id_, key in self._letters.items())
         if after is not None:
             places = [place for place in places if place > (after.at, after.key)]
-        return [Place(at=at, key=key) for at, key in places[:limit]]
+        return [Place(at=at, key=key, record=self._letters[key]) for at, key in places[:limit]]
 
-    async def letter(self, letter_id: str) -> FoundLetter | None:
+    async def letter(self, letter_id: str, record: str = "") -> FoundLetter | None:
         self._answers()
         key = self._letters.get(letter_id)
         if key is None:
             return None
-        record = self._records[key].fork()
-        return FoundLetter(record=record, letter=record.letters[letter_id])
+        found = self._records[key].fork()
+        return FoundLetter(record=found, letter=found.letters[letter_id])
 
     # what processes agree on
 

@@ -259,12 +259,12 @@ class RedisStore:
     async def letters(self, *, after: Place | None = None, limit: int = 100) -> list[Place]:
         return await self._index.letters(after=after, limit=limit)
 
-    async def letter(self, letter_id: str) -> FoundLetter | None:
-        key = await self._index.record_of(letter_id)
-        record = await self.read(key) if key is not None else None
-        if record is None or letter_id not in record.letters:
+    async def letter(self, letter_id: str, record: str = "") -> FoundLetter | None:
+        key = record or await self._index.record_of(letter_id)
+        found = await self.read(key) if key is not None else None
+        if found is None or letter_id not in found.letters:
             return None
-        return FoundLetter(record=record, letter=record.letters[letter_id])
+        return FoundLetter(record=found, letter=found.letters[letter_id])
 
     # what processes agree on
 

@@ -1,12 +1,14 @@
 """A server is down: every command says at once which, what the other one still does, and ends with 4.
 
 The commands are read from the program itself, so a new one fails here until it has a line in one of the tables.
-To a client a stopped server is a port where nobody listens.
+To a client a stopped server is a port where nobody listens, and a silent one, whose machine hangs, a port that takes
+connections and never says a word.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +26,8 @@ from tests.servers import RabbitServer, RedisServer, free_port
 
 AT_MOST = 5.0
 ROUNDS = 3
+AT_ONCE = 8
+"""Commands; most of them only wait."""
 SECRET = "n0t-the-passw0rd"
 RUN = "orders:1"
 PLACED = ("--payload", '{"order":"1"}')
@@ -81,24 +85,39 @@ VARIANTS: tuple[tuple[str, ...], ...] = (
 
 @dataclass(frozen=True)
 class Outage:
-    """Which of the two are down, and what is said then of the other."""
+    """Which of the two are down, or `silent`, and what is said then of the other."""
 
     down: frozenset[str]
     says: str
+    silent: bool = False
 
     @property
     def code(self) -> str:
         return "state_unavailable" if "Redis" in self.down else "broker_unavailable"
 
+    @property
+    def trouble(self) -> str:
+        return "answer in time" if self.silent else "connection refused"
+
     def __str__(self) -> str:
-        return " and ".join(sorted(self.down))
+        return " and ".join(sorted(self.down)) + (" silent" if self.silent else "")
 
 
+ONE_DOWN = {
+    "RabbitMQ": "Redis answers: runs are kept",
+    "Redis": "RabbitMQ answers: jobs and events wait",
+}
 OUTAGES = (
-    Outage(frozenset({"RabbitMQ"}), "Redis answers: runs are kept"),
-    Outage(frozenset({"Redis"}), "RabbitMQ answers: jobs and events wait"),
-    Outage(frozenset({"RabbitMQ", "Redis"}), "Nothing moves until both are back"),
+    *(Outage(frozenset({server}), says) for server, says in ONE_DOWN.items()),
+    Outage(frozenset(ONE_DOWN), "Nothing moves until both are back"),
 )
+SILENCES = tuple(Outage(frozenset({server}), says, silent=True) for server, says in ONE_DOWN.items())
+REMEDIES = {
+    ("RabbitMQ", False): "Start RabbitMQ",
+    ("Redis", False): "Start Redis",
+    ("RabbitMQ", True): "`rabbitmq-diagnostics check_running`",
+    ("Redis", True): "`redis-cli PING`",
+}
 
 
 @dataclass(frozen=True)
@@ -129,34 +148,61 @@ def timed(pavane: Pavane, words: tuple[str, ...]) -> tuple[Done, float]:
 @pytest.fixture(scope="module")
 def workers() -> Iterator[ProcessPoolExecutor]:
     # Not threads: a command sees its process's own environment and standard streams. `main` sets all else anew.
-    with ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(AT_ONCE, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield pool
 
 
-@pytest.fixture(scope="module", params=OUTAGES, ids=str)
+@pytest.fixture(scope="module")
+def silent_port() -> Iterator[int]:
+    """A server that takes every connection and reads nothing from it."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1000) as server:
+        yield server.getsockname()[1]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a floor is made of."""
+
+    rabbit: RabbitServer
+    redis: RedisServer
+    namespace: str
+    workers: ProcessPoolExecutor
+    contracts: Path
+
+    def floor(self, outage: Outage, port: int) -> Floor:
+        """With the port of what is down."""
+        broker, state = self.rabbit.url, self.redis.url
+        if "RabbitMQ" in outage.down:
+            broker = f"amqp://guest:{SECRET}@127.0.0.1:{port}/"
+        if "Redis" in outage.down:
+            state = f"redis://:{SECRET}@127.0.0.1:{port}/0"
+        pavane = Pavane.on(
+            PAVANE_BROKER_URL=broker, PAVANE_STATE_URL=state, PAVANE_NAMESPACE=self.namespace, PAVANE_APP=APP
+        )
+        self.contracts.write_text(pavane("contracts", "export").out)
+        return Floor(pavane, self.workers, self.contracts)
+
+
+@pytest.fixture
+def stage(
+    rabbit: RabbitServer,
+    redis_server: RedisServer,
+    namespace: str,
+    workers: ProcessPoolExecutor,
+    tmp_path: Path,
+) -> Stage:
+    return Stage(rabbit, redis_server, namespace, workers, tmp_path / "contracts.json")
+
+
+@pytest.fixture(params=OUTAGES, ids=str)
 def outage(request: pytest.FixtureRequest) -> Outage:
     chosen: Outage = request.param
     return chosen
 
 
 @pytest.fixture
-def floor(
-    outage: Outage,
-    rabbit: RabbitServer,
-    redis_server: RedisServer,
-    namespace: str,
-    workers: ProcessPoolExecutor,
-    tmp_path: Path,
-) -> Floor:
-    broker = f"amqp://guest:{SECRET}@127.0.0.1:{free_port()}/" if "RabbitMQ" in outage.down else rabbit.url
-    state = f"redis://:{SECRET}@127.0.0.1:{free_port()}/0" if "Redis" in outage.down else redis_server.url
-    pavane = Pavane.on(
-        PAVANE_BROKER_URL=broker, PAVANE_STATE_URL=state, PAVANE_NAMESPACE=namespace, PAVANE_APP=APP
-    )
-    exported = pavane("contracts", "export")
-    contracts = tmp_path / "contracts.json"
-    contracts.write_text(exported.out)
-    return Floor(pavane, workers, contracts)
+def floor(stage: Stage, outage: Outage) -> Floor:
+    return stage.floor(outage, free_port())
 
 
 def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
@@ -179,7 +225,26 @@ def test_every_command_of_the_program_is_in_one_of_the_tables() -> None:
 
 @pytest.mark.parametrize("round", range(ROUNDS))
 def test_every_command_answers_soon_and_says_what_is_down(floor: Floor, outage: Outage, round: int) -> None:
-    json = round == 1
+    assert_all_answer(floor, outage, json=round == 1)
+
+
+@pytest.mark.parametrize("outage", SILENCES, ids=str)
+def test_a_server_that_never_says_a_word_is_given_up_as_soon(
+    stage: Stage, outage: Outage, silent_port: int
+) -> None:
+    assert_all_answer(stage.floor(outage, silent_port), outage, json=False)
+
+
+def test_doctor_waits_for_all_that_is_silent_at_once(stage: Stage, silent_port: int) -> None:
+    both = Outage(frozenset(ONE_DOWN), "", silent=True)
+    pavane = stage.floor(both, silent_port).pavane
+    api = {"PAVANE_MANAGEMENT_URL": f"http://127.0.0.1:{silent_port}"}
+    done, took = timed(Pavane(pavane.environment | api), ("doctor", "--json"))
+    assert (done.code, took < AT_MOST) == (4, True), (done, took)
+    assert_document(done, both, json=True)
+
+
+def assert_all_answer(floor: Floor, outage: Outage, *, json: bool) -> None:
     for words, done, took in floor.all([*lines(NEED_SERVERS), *VARIANTS], json=json):
         assert took < AT_MOST, (words, took)
         assert done.code == 4, (words, done)
@@ -200,9 +265,10 @@ def assert_one_line(words: tuple[str, ...], done: Done, outage: Outage, *, json:
         assert nothing == ""
     assert outage.says in said
     for server in ("RabbitMQ", "Redis"):
-        assert (f"Start {server}" in remedy) == (server in outage.down), (words, remedy)
+        named = REMEDIES[server, outage.silent] in remedy
+        assert named == (server in outage.down), (words, remedy)
         assert server in said
-    assert said.count("connection refused") == len(outage.down), said
+    assert said.count(outage.trouble) == len(outage.down), said
 
 
 def assert_document(done: Done, outage: Outage, *, json: bool) -> None:

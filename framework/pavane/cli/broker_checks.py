@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Final
 
-from pavane.adapters.rabbitmq.oversight import Permissions, QueueOversight
+from pavane.adapters.rabbitmq.oversight import Permissions, Policy, QueueOversight
 from pavane.cli.findings import Finding, error, not_seen, ok, warning
 from pavane.core.topology import DELIVERY_LIMIT, LEVELS, Names
 
@@ -104,45 +104,37 @@ def _queues_of(names: Names, worker: str) -> tuple[str, ...]:
 def judge_policies(queues: Sequence[QueueOversight], vhost: str) -> Finding:
     """Whether a policy sets what breaks a promise."""
     name = "policies"
-    clashing: defaultdict[str, list[QueueOversight]] = defaultdict(list)
+    clashing: defaultdict[str, list[tuple[Policy, str]]] = defaultdict(list)
     for queue in queues:
-        for key in _clashes(queue.imposed):
-            clashing[key].append(queue)
+        for policy in queue.imposed:
+            for key in filter(lambda key: _clashes(key, policy.sets[key]), policy.sets):
+                clashing[key].append((policy, queue.name))
     if not clashing:
         return ok(name, "No policy sets what pavane relies on.")
-    told = [_told(key, clashing[key]) for key in sorted(clashing, key=[*IMPOSED, *OVERRULED].index)]
-    found = [queue for several in clashing.values() for queue in several]
-    remedy = " and ".join(_clear(found, vhost))
-    if any(key in IMPOSED for key in clashing):
-        return error(name, "; ".join(told) + ".", remedy)
-    return warning(name, "; ".join(told) + ".", remedy)
+    keys = sorted(clashing, key=[*IMPOSED, *OVERRULED].index)
+    summary = "; ".join(_told(key, clashing[key]) for key in keys) + "."
+    remedy = " and ".join(_clear([policy for key in keys for policy, _ in clashing[key]], vhost))
+    return (error if set(keys) & set(IMPOSED) else warning)(name, summary, remedy)
 
 
-def _clashes(imposed: Mapping[str, object]) -> list[str]:
-    lowered = imposed.get("delivery-limit")
-    harmless = isinstance(lowered, int) and lowered >= DELIVERY_LIMIT
-    return [
-        key
-        for key in imposed
-        if key in IMPOSED or key in OVERRULED
-        if key != "delivery-limit" or not harmless
-    ]
+def _clashes(key: str, value: object) -> bool:
+    if key == "delivery-limit":
+        return isinstance(value, int) and value < DELIVERY_LIMIT
+    return key in IMPOSED or key in OVERRULED
 
 
-def _told(key: str, queues: Sequence[QueueOversight]) -> str:
-    policies = sorted({name for queue in queues for name in (queue.policy, queue.operator_policy) if name})
-    where = queues[0].name if len(queues) == 1 else f"{len(queues)} queues, as {queues[0].name}"
+def _told(key: str, imposed: Sequence[tuple[Policy, str]]) -> str:
+    policies = " and ".join(sorted({policy.name for policy, _ in imposed}))
+    queues = sorted({queue for _, queue in imposed})
+    where = queues[0] if len(queues) == 1 else f"{len(queues)} queues, as {queues[0]}"
     effect = IMPOSED.get(key, "pavane's own arguments overrule it, so it misleads")
-    return f"{' and '.join(policies)} sets {key} on {where}: {effect}"
+    return f"{policies} sets {key} on {where}: {effect}"
 
 
-def _clear(queues: Sequence[QueueOversight], vhost: str) -> list[str]:
+def _clear(policies: Sequence[Policy], vhost: str) -> list[str]:
     """The commands that take the policies away."""
-    policies = {("clear_policy", queue.policy) for queue in queues if queue.policy}
-    policies |= {
-        ("clear_operator_policy", queue.operator_policy) for queue in queues if queue.operator_policy
-    }
-    return [f"`{shlex.join(['rabbitmqctl', how, '-p', vhost, name])}`" for how, name in sorted(policies)]
+    found = sorted({(policy.kind, policy.name) for policy in policies})
+    return [f"`{shlex.join(['rabbitmqctl', f'clear_{kind}', '-p', vhost, name])}`" for kind, name in found]
 
 
 # dead-lettering
@@ -161,7 +153,7 @@ def judge_dead_lettering(before: Sequence[QueueOversight], after: Sequence[Queue
     return error(
         name,
         f"{count} messages of {queue.name} do not reach {queue.leads_to or 'anything'}{more}.",
-        "`pavane topology apply` declares what is missing there; a queue that is full has to be emptied. "
+        "`pavane topology apply APP` declares what is missing there; a queue that is full has to be emptied. "
         "RabbitMQ tries again every three minutes.",
     )
 

@@ -83,7 +83,8 @@ async def epoch_check(store: Store, broker: Broker, names: Names) -> Finding:
     try:
         await check_memory(store, broker, Topology(namespace=names.namespace, workers=()))
     except StateLost as lost:
-        return error("epoch", str(lost), lost.remedy)
+        remedy = "Restore Redis from its backup; or accept the loss: `pavane topology apply APP --new-epoch`."
+        return error("epoch", f"{lost}.", remedy)
     return warning("epoch", "Nothing has been set up yet.", "Run `pavane topology apply APP`.")
 
 

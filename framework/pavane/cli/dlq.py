@@ -37,7 +37,10 @@ def ls(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> None:
-    """List dead letters, oldest first."""
+    """List dead letters, oldest first.
+
+    Example: pavane dlq ls --worker payments.charge --since 2h
+    """
     session = session_of(context)
 
     async def work(connected: Connected) -> None:
@@ -132,7 +135,10 @@ def show(
     id: Annotated[str, typer.Argument(metavar="ID")],
     unmask: Unmask = False,
 ) -> None:
-    """Show a dead letter with all that is known."""
+    """Show a dead letter with all that is known.
+
+    Example: pavane dlq show af899e926e61bfc9
+    """
     session = session_of(context)
 
     async def work(connected: Connected) -> None:
@@ -178,7 +184,10 @@ def redrive(
     by: By = None,
     yes: Yes = False,
 ) -> None:
-    """Send jobs back to their workers, with all their attempts before them."""
+    """Send jobs back to their workers, with all their attempts before them.
+
+    Example: pavane dlq redrive --worker payments.charge --reason "the bank is back" --dry-run
+    """
     session = session_of(context)
 
     async def work(connected: Connected) -> BulkReport:
@@ -218,7 +227,10 @@ def discard(
     by: By = None,
     yes: Yes = False,
 ) -> None:
-    """Drop dead letters for good."""
+    """Drop dead letters for good.
+
+    Example: pavane dlq discard af899e926e61bfc9 --then compensate --reason "the card is stolen" --yes
+    """
     session = session_of(context)
 
     async def work(connected: Connected) -> BulkReport:

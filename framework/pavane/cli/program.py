@@ -41,7 +41,6 @@ WITH_VALUE = ("--env-file", "--namespace")
 
 program = typer.Typer(
     name="pavane",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -41,7 +41,10 @@ def ls(
     cursor: Cursor = None,
     watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
 ) -> None:
-    """List runs."""
+    """List runs, latest first, a page at a time.
+
+    Example: pavane runs ls --status stalled,paused --workflow orders --since 2h
+    """
     if where:
         raise in_calls("--where")
     session = session_of(context)
@@ -90,7 +93,10 @@ def tell_cursor(out: Output, cursor: str | None) -> None:
 
 @commands.command("show")
 def show(context: typer.Context, run: RunArgument) -> None:
-    """Show a run with its steps, attempts, timers and undos."""
+    """Show a run as a tree: each step under the one whose event it handles, with attempts, dead letters and undo.
+
+    Example: pavane runs show orders:7
+    """
     session = session_of(context)
 
     async def work(connected: Connected) -> None:
@@ -106,7 +112,10 @@ def show(context: typer.Context, run: RunArgument) -> None:
 
 @commands.command("history")
 def history(context: typer.Context, run: RunArgument, limit: Limit = 100, cursor: Cursor = None) -> None:
-    """List what happened in a run, oldest first."""
+    """List what happened in a run, oldest first.
+
+    Example: pavane runs history orders:7 --limit 20
+    """
     session = session_of(context)
 
     async def work(connected: Connected) -> None:
@@ -123,7 +132,10 @@ def history(context: typer.Context, run: RunArgument, limit: Limit = 100, cursor
 
 @commands.command("watch")
 def watch(context: typer.Context, run: RunArgument, timeout: TimeoutOption = None) -> None:
-    """Follow a run until it has ended; the exit code is 1 unless it completed."""
+    """Follow a run until it has ended; the exit code is 1 unless it completed.
+
+    Example: pavane runs watch orders:7 --timeout 60
+    """
     session = session_of(context)
 
     async def work(connected: Connected) -> RunStatus:

@@ -34,6 +34,7 @@ from pavane.core.answers import (
     EmitAnswer,
     FailAnswer,
     Fenced,
+    FileAnswer,
     HoldAnswer,
     Marked,
     Publication,
@@ -53,6 +54,7 @@ from pavane.core.calls import (
     Edit,
     Emit,
     Fail,
+    File,
     Hold,
     Mark,
     MoveDeadline,
@@ -199,6 +201,10 @@ class Store(Protocol):
 
     async def edit(self, call: Edit) -> Edited:
         """Close a letter and write the job of the edited event, which the caller publishes with the answer's rows."""
+        ...
+
+    async def file(self, call: File) -> FileAnswer:
+        """List a letter that lies in its queue, if the record has not got further than it."""
         ...
 
     # what people do to a run (docs/steering.md); the rows of an answer belong published by the caller

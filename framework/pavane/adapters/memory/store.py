@@ -13,6 +13,7 @@ from pavane.core import (
     begin,
     compensation,
     editing,
+    filing,
     identity,
     letters,
     pausing,
@@ -31,6 +32,7 @@ from pavane.core.answers import (
     EmitAnswer,
     FailAnswer,
     Fenced,
+    FileAnswer,
     HoldAnswer,
     Marked,
     Publication,
@@ -51,6 +53,7 @@ from pavane.core.calls import (
     Edit,
     Emit,
     Fail,
+    File,
     Hold,
     Mark,
     MoveDeadline,
@@ -160,6 +163,9 @@ class MemoryStore:
 
     async def edit(self, call: Edit) -> Edited:
         return self._apply(editing.edit, call)
+
+    async def file(self, call: File) -> FileAnswer:
+        return self._apply(filing.file, call)
 
     async def cancel(self, call: Cancel) -> ActionAnswer:
         return self._apply(steering.cancel, call)

@@ -43,7 +43,7 @@ room must be heard; a skip brings an event, and a pause stops nothing where noth
 
 READING = frozenset({"present", "read", "history", "places", "owner"})
 
-ADDING = frozenset({"start", "emit", "begin", "commit", "redrive", "discard", "edit", "claim"})
+ADDING = frozenset({"start", "emit", "begin", "commit", "redrive", "discard", "edit", "file", "claim"})
 STEERING = frozenset({"pause", "hold", "resume", "skip", "move_deadline"})
 """Refused when memory is full."""
 

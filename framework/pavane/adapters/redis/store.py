@@ -28,6 +28,7 @@ from pavane.core.answers import (
     EmitAnswer,
     FailAnswer,
     Fenced,
+    FileAnswer,
     HoldAnswer,
     Marked,
     Redriven,
@@ -46,6 +47,7 @@ from pavane.core.calls import (
     Edit,
     Emit,
     Fail,
+    File,
     Hold,
     Mark,
     MoveDeadline,
@@ -191,6 +193,10 @@ class RedisStore:
 
     async def edit(self, call: Edit) -> Edited:
         answer: Edited = await self._call("edit", call, documents.edit)
+        return answer
+
+    async def file(self, call: File) -> FileAnswer:
+        answer: FileAnswer = await self._call("file", call, documents.file)
         return answer
 
     async def cancel(self, call: Cancel) -> ActionAnswer:

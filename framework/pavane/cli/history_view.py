@@ -123,9 +123,9 @@ def _told(line: HistoryEntry, background: Background) -> str:
         case "undo_started":
             return background.undone(line)
         case "stalled":
-            return f"waits for somebody: {_mark(reason)}"
+            return f"waits for somebody: {mark_in_words(reason)}"
         case "unstalled":
-            return f"no longer: {_mark(reason)}"
+            return f"no longer: {mark_in_words(reason)}"
         case "cancel_requested":
             return f"refused: {in_words(detail['refused'])}" if "refused" in detail else _undo(detail)
         case "deadline_moved":
@@ -152,8 +152,8 @@ def _word(reason: str) -> str:
     return _CODES.get(reason, reason)
 
 
-def _mark(reason: str) -> str:
-    """`dead:<step>` in words."""
+def mark_in_words(reason: str) -> str:
+    """A reason why a run is stalled, as `dead:<step>`, in words."""
     mark, colon, step = reason.partition(":")
     return f"{_MARKS[mark]} of {_worker(step)}" if colon and mark in _MARKS else _word(reason)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -14,7 +15,8 @@ from pavane.cli.output import Output, duration, moment, styled, table
 from pavane.cli.run_options import OfStatus, OfWorkflow, RunArgument, WaitingFor, split_statuses
 from pavane.cli.run_view import run_line, run_tree
 from pavane.cli.session import Connected, session_of
-from pavane.client.run_document import read_document
+from pavane.client.run_document import run_document
+from pavane.client.run_handle import read_run
 from pavane.model.later import in_calls
 from pavane.model.views import HistoryEntry, Page, RunStatus
 
@@ -101,11 +103,11 @@ def show(context: typer.Context, run: RunArgument) -> None:
 
     async def work(connected: Connected) -> None:
         # The handle checks the name.
-        document = await read_document(connected.means, connected.client.run(run).run)
+        record = await read_run(connected.means, connected.client.run(run).run)
         if session.out.json:
-            session.out.document(document)
+            session.out.document(run_document(record))
         else:
-            session.out.show(run_tree(document))
+            session.out.show(run_tree(record, datetime.now(UTC), width=session.out.width))
 
     session.with_client(work)
 

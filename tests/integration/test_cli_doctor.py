@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -77,18 +78,10 @@ def on_broker(pavane: Pavane, work: Callable[[aiormq.abc.AbstractChannel, Names]
 
 def eventually(look: Callable[[], dict[str, Any]], status: str) -> dict[str, Any]:
     """The finding, once it has this status."""
-    found: dict[str, Any] = {}
-
-    async def wait() -> None:
-        nonlocal found
-        async with asyncio.timeout(PATIENCE):
-            while (found := await asyncio.to_thread(look))["status"] != status:
-                await asyncio.sleep(0.5)
-
-    try:
-        asyncio.run(wait())
-    except TimeoutError:
-        raise AssertionError(f"it never was {status}: {found}") from None
+    deadline = time.monotonic() + PATIENCE
+    while (found := look())["status"] != status:
+        assert time.monotonic() < deadline, f"it never was {status}: {found}"
+        time.sleep(0.5)
     return found
 
 

@@ -21,7 +21,7 @@ from pavane.cli.options import AppOption
 from pavane.cli.output import Output, clean, styled, table
 from pavane.cli.programs import program_of
 from pavane.cli.server_checks import broker_version, state_checks, state_not_seen
-from pavane.cli.session import session_of
+from pavane.cli.session import PATIENCE, session_of
 from pavane.cli.work_checks import (
     clock_skew_check,
     consumers_check,
@@ -86,7 +86,7 @@ class _Examination:
     async def make(self) -> tuple[list[Finding], bool]:
         """All findings, and whether a server does not answer."""
         settings = self._settings
-        store, broker = connect(settings)
+        store, broker = connect(settings, first_contact=PATIENCE)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(broker.close)
             stack.push_async_callback(store.close)

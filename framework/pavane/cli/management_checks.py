@@ -14,12 +14,10 @@ from pavane.adapters.rabbitmq.connection import user_of
 from pavane.adapters.rabbitmq.oversight import Oversight, Permissions, QueueOversight
 from pavane.cli.broker_checks import judge_dead_lettering, judge_permissions, judge_policies
 from pavane.cli.findings import Finding, not_seen
+from pavane.cli.session import PATIENCE
 from pavane.core.topology import Names
 from pavane.errors import BrokerUnavailable
 from pavane.settings import Settings
-
-PATIENCE: Final = 3.0
-"""Seconds for one question."""
 
 RENEWED: Final = 6.0
 """Seconds after which the API's figures are others: they are gathered every five."""

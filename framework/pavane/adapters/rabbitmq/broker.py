@@ -12,7 +12,7 @@ from yarl import URL
 
 from pavane.adapters.rabbitmq import decode
 from pavane.adapters.rabbitmq.border import border
-from pavane.adapters.rabbitmq.connection import Link
+from pavane.adapters.rabbitmq.connection import CONNECT_TIMEOUT, Link
 from pavane.adapters.rabbitmq.declare import bind, declare, delete, plan, restore, unbind
 from pavane.adapters.rabbitmq.getter import Getter
 from pavane.adapters.rabbitmq.publisher import Publisher
@@ -37,6 +37,7 @@ class RabbitMQBroker:
         heartbeat: seconds between signs of life; a frozen peer is noticed within three of them.
         publish_timeout: seconds until a publish that was not confirmed is given up.
         max_body: bytes of the longest body of an event.
+        first_contact: seconds that opening may take, all nodes together.
         name: of the connections, for the broker's own tools.
     """
 
@@ -48,12 +49,15 @@ class RabbitMQBroker:
         heartbeat: float = 15.0,
         publish_timeout: float = 10.0,
         max_body: int = 262_144,
+        first_contact: float = CONNECT_TIMEOUT,
         name: str = "pavane",
     ) -> None:
         self._names = Names(namespace)
         nodes = [URL(url.strip()) for url in urls.split(",") if url.strip()]
-        self._publishing = Link(nodes, name=f"{name} publish", heartbeat=heartbeat)
-        self._consuming = Link(nodes, name=f"{name} consume", heartbeat=heartbeat)
+        self._publishing, self._consuming = (
+            Link(nodes, name=f"{name} {what}", heartbeat=heartbeat, first_contact=first_contact)
+            for what in ("publish", "consume")
+        )
         self._publisher = Publisher(
             self._publishing,
             self._names,

@@ -29,9 +29,6 @@ from pavane.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
 
-FIRST_CONTACT = 3.0
-"""Seconds that opening may take, all nodes together: whoever starts a program is told soon that nobody answers."""
-
 CONNECT_TIMEOUT = 5.0
 CLOSE_TIMEOUT = 1.0
 FIRST_PAUSE = (0.1, 1.0)
@@ -46,10 +43,14 @@ class Link:
         urls: nodes of one cluster, tried in turn.
         name: what the broker's own tools show for the connection.
         heartbeat: seconds; bounds how long a dead peer goes unnoticed (three times as long at most).
+        first_contact: seconds that opening may take, all nodes together.
     """
 
-    def __init__(self, urls: Sequence[URL], *, name: str, heartbeat: float) -> None:
+    def __init__(
+        self, urls: Sequence[URL], *, name: str, heartbeat: float, first_contact: float = CONNECT_TIMEOUT
+    ) -> None:
         self._urls = urls
+        self._first_contact = first_contact
         self._users = [user_of(url) for url in urls]
         self._turn = 0
         self._name = name
@@ -81,7 +82,7 @@ class Link:
         refusals: list[BrokerUnavailable] = []
         for _ in self._urls:
             try:
-                connection = await self._connect(FIRST_CONTACT / len(self._urls))
+                connection = await self._connect(self._first_contact / len(self._urls))
             except BrokerUnavailable as refusal:
                 refusals.append(refusal)
                 self._turn += 1

@@ -27,22 +27,26 @@ CONNECTIONS = 1
 """While a batch is away the next one gathers. Two connections made batches half as long: a chain of steps took a
 tenth more of the processor and was no faster."""
 
-FIRST_CONTACT = 3.0
-"""Seconds that the first answer may take: whoever starts a program is told soon that nobody answers."""
-
 NOT_LOADED = "Function not found"
 LOADED_ALREADY = "already exists"
 
 
 class Server:
-    """Runs scripts and commands; see `pavane.ports.store` for what may be raised."""
+    """Runs scripts and commands; see `pavane.ports.store` for what may be raised.
 
-    def __init__(self, url: str, *, keys: Keys, shards: int, timeout: float, library: Library) -> None:
+    Args:
+        first_contact: seconds that the first answer may take.
+    """
+
+    def __init__(
+        self, url: str, *, keys: Keys, shards: int, timeout: float, first_contact: float, library: Library
+    ) -> None:
         self.keys = keys
         self.shards = shards
         self._pool = pool(url, timeout)
         self._place = place_of(self._pool.connection_kwargs)
         self._timeout = timeout
+        self._first_contact = min(timeout, first_contact)
         self._library = library
         self._loading: asyncio.Task[None] | None = None
         self._epochs: list[bytes] = [b""] * shards
@@ -51,7 +55,7 @@ class Server:
     async def connect(self) -> None:
         """Find the server and learn the shards' epochs."""
         try:
-            await asyncio.wait_for(self.command(b"PING"), FIRST_CONTACT)
+            await asyncio.wait_for(self.command(b"PING"), self._first_contact)
         except TimeoutError as silent:
             raise refused(unavailable(silent), self._place) from None
         await self.learn_epochs()

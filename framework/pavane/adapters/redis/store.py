@@ -75,6 +75,7 @@ class RedisStore:
         shards: into how many slots the records are spread; fixed for the life of the namespace.
         timeout: seconds until a call that was not answered raises `StateUnavailable`.
         strict: refuse a server that does not write each commit to its disk before it answers.
+        first_contact: seconds that its first answer may take, if that is less than `timeout`.
         library: what runs on the server; for tests that move the clock.
     """
 
@@ -86,12 +87,18 @@ class RedisStore:
         shards: int = 16,
         timeout: float = 5.0,
         strict: bool = False,
+        first_contact: float = 5.0,
         library: Library | None = None,
     ) -> None:
         self._strict = strict
         self._keys = keys = Keys(namespace, shards)
         self._server = server = Server(
-            url, keys=keys, shards=shards, timeout=timeout, library=library or load_library()
+            url,
+            keys=keys,
+            shards=shards,
+            timeout=timeout,
+            first_contact=first_contact,
+            library=library or load_library(),
         )
         self._index = Index(server)
         self._agreements = Agreements(server)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pavane.cli.exits import DONE, NO, NOT_FOUND
 from pavane.cli.letter_edit import edit
+from pavane.cli.letter_index import reindex
 from pavane.cli.letter_options import filtered
 from pavane.cli.options import By, Cursor, DryRun, Limit, Reason, Yes
 from pavane.cli.output import Output, clean, moment, table, to_json
@@ -208,6 +209,7 @@ def redrive(
 
 
 commands.command("edit")(edit)
+commands.command("reindex")(reindex)
 
 
 @commands.command("discard")

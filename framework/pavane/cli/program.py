@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from pavane.cli import (
     asyncapi,
+    audit,
     check,
     contracts,
     dlq,
@@ -80,6 +81,7 @@ for command in (
     runs.commands.command(command.__name__)(command)
 program.add_typer(runs.commands, name="runs")
 program.add_typer(dlq.commands, name="dlq")
+program.command("audit")(audit.audit)
 program.add_typer(topology.commands, name="topology")
 program.command("asyncapi")(asyncapi.asyncapi)
 program.add_typer(contracts.commands, name="contracts")

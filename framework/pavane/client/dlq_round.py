@@ -61,6 +61,8 @@ class Round:
         self._token = 0
         self._claimed_at = 0
         self._holds_some = False
+        self.complete = False
+        """Whether all that was there when the round began has been looked at."""
 
     async def go(self, outcomes: Outcomes) -> None:
         """Go round once; what became of the wanted letters is added to `outcomes`.
@@ -96,6 +98,7 @@ class Round:
             left -= len(taken)
             for wave in _waves(taken):
                 await self._look_at(wave, outcomes)
+        self.complete = left <= 0
         self._skip_rest(outcomes, f"its message is not in {self._queue}")
 
     async def _look_at(self, taken: Sequence[Delivery], outcomes: Outcomes) -> None:
@@ -126,6 +129,7 @@ class Round:
         # The index knows better than the message what it is: what no job could be made of has no undo.
         hand = replace(
             self._in_hand(letter, found.record.head.key, message),
+            step=found.letter.step,
             kind="undo" if found.letter.kind == "undo" else "step",
         )
         settled = await self._action.settle(hand)

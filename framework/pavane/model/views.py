@@ -220,6 +220,17 @@ class BulkReport(View):
     skipped: list[Skipped] = Field(default_factory=list[Skipped])
 
 
+class AuditEntry(View):
+    """That somebody has changed something. `outcome`: `begun`, `done`, `skipped`, or `failed:` and why."""
+
+    at: datetime
+    by: str
+    reason: str | None = None
+    action: str
+    subjects: list[str]
+    outcome: str
+
+
 class QueueInfo(View):
     """A worker's queue. `None` is what cannot be seen without the management API."""
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from pavane.core.answers import (
     ActionAnswer,
@@ -100,6 +100,26 @@ class Place:
     at: int
     key: str
     record: str = field(default="", compare=False)
+
+
+NOWHERE: Final = Place(at=0, key="")
+AUDIT_KEPT: Final = 20_000
+"""Lines of the audit, about; the oldest go first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLine:
+    """That somebody has changed something: who, why, what was done to which ids or names, and with what outcome.
+
+    `place`: where it stands in the audit, at the store's time; the store says it.
+    """
+
+    by: str
+    reason: str
+    action: str
+    subjects: tuple[str, ...]
+    outcome: str
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +281,18 @@ class Store(Protocol):
 
     async def letter(self, letter_id: str, record: str = "") -> FoundLetter | None:
         """A letter of the index, with its record. Who knows the record spares the store the search for it."""
+        ...
+
+    # the audit
+
+    async def audit(self, line: AuditLine) -> None:
+        """Keep a line, behind all that are there. A call that is sent again keeps it twice."""
+        ...
+
+    async def audited(
+        self, *, since: int = 0, after: Place | None = None, limit: int = 100
+    ) -> list[AuditLine]:
+        """Lines of the audit, latest first, from behind `after` and not before `since`."""
         ...
 
     # what processes agree on

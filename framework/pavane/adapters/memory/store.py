@@ -6,6 +6,7 @@ The transitions are synchronous, so each is atomic on the event loop. `down` mak
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from pavane.core import (
@@ -69,7 +70,7 @@ from pavane.core.calls import (
 from pavane.core.record import History, Record
 from pavane.errors import StateUnavailable
 from pavane.ports.clock import Clock
-from pavane.ports.store import FoundLetter, Place, Registration, RunQuery, Tick
+from pavane.ports.store import AuditLine, FoundLetter, Place, Registration, RunQuery, Tick
 
 C = TypeVar("C", bound=Call)
 A = TypeVar("A")
@@ -88,6 +89,7 @@ class MemoryStore:
         self._locks: dict[str, tuple[str, int, int]] = {}
         self._registrations: dict[str, Registration] = {}
         self._remembered: set[str] = set()
+        self._audit: list[AuditLine] = []
         self._notify: Callable[[int, int], None] = ignore_due
 
     @property
@@ -239,6 +241,24 @@ class MemoryStore:
             return None
         found = self._records[key].fork()
         return FoundLetter(record=found, letter=found.letters[letter_id])
+
+    # the audit
+
+    async def audit(self, line: AuditLine) -> None:
+        self._answers()
+        place = Place(at=self._clock.now(), key=f"{len(self._audit):020}")
+        self._audit.append(replace(line, place=place))
+
+    async def audited(
+        self, *, since: int = 0, after: Place | None = None, limit: int = 100
+    ) -> list[AuditLine]:
+        self._answers()
+        found = [
+            line
+            for line in reversed(self._audit)
+            if line.place.at >= since and (after is None or line.place.key < after.key)
+        ]
+        return found[:limit]
 
     # what processes agree on
 

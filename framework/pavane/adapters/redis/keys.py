@@ -43,6 +43,7 @@ In slots of their own:
     <namespace>:services        hash    service -> JSON of what it has registered
     <namespace>:declared        set     `service.worker` and `service.worker event`: what was declared on the
                                         broker and not pruned since
+    <namespace>:audit           stream  `line`: JSON of a change that somebody has made; about the last 20,000
     <namespace>:lock:<name>     hash    `owner`, `until`, and a `token` that grows with every new owner
 
 Who removes what: the keys of a run go when a tick, or any call, finds that its retention is over. The keys of
@@ -85,6 +86,9 @@ class Keys:
 
     def declared(self) -> bytes:
         return f"{self._namespace}:declared".encode()
+
+    def audit(self) -> bytes:
+        return f"{self._namespace}:audit".encode()
 
     def lock(self, name: str) -> bytes:
         return f"{self._namespace}:lock:{name}".encode()

@@ -36,12 +36,24 @@ FRAGMENTS = (
 """What the scripts stand on, in the order in which Lua must meet it."""
 
 DRAINING = frozenset(
-    {"fail", "release", "renew", "reject", "mark", "tick", "commit_undo", "disclaim", "cancel", "compensate"}
+    {
+        "fail",
+        "release",
+        "renew",
+        "reject",
+        "mark",
+        "tick",
+        "commit_undo",
+        "disclaim",
+        "cancel",
+        "compensate",
+        "audit",
+    }
 )
 """Calls that work when memory is full: what is running may end, and what is over may go. Whoever ends runs to make
 room must be heard; a skip brings an event, and a pause stops nothing where nothing can begin."""
 
-READING = frozenset({"present", "read", "history", "places", "owner"})
+READING = frozenset({"present", "read", "history", "places", "owner", "audited"})
 
 ADDING = frozenset({"start", "emit", "begin", "commit", "redrive", "discard", "edit", "file", "claim"})
 STEERING = frozenset({"pause", "hold", "resume", "skip", "move_deadline"})

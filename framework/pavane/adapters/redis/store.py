@@ -12,6 +12,7 @@ import orjson
 
 from pavane.adapters.redis import actions, documents, replies, rows
 from pavane.adapters.redis.agreements import Agreements
+from pavane.adapters.redis.audit import Audit
 from pavane.adapters.redis.checks import check_server
 from pavane.adapters.redis.documents import Blobs, Document
 from pavane.adapters.redis.index import Index
@@ -61,7 +62,7 @@ from pavane.core.calls import (
     Start,
 )
 from pavane.core.record import History, Record
-from pavane.ports.store import FoundLetter, Place, Registration, RunQuery, Tick
+from pavane.ports.store import AUDIT_KEPT, AuditLine, FoundLetter, Place, Registration, RunQuery, Tick
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ class RedisStore:
         )
         self._index = Index(server)
         self._agreements = Agreements(server)
+        self._audit = Audit(server)
         self._notify: Callable[[int, int], None] = ignore_due
 
     @property
@@ -278,6 +280,16 @@ class RedisStore:
         if found is None or letter_id not in found.letters:
             return None
         return FoundLetter(record=found, letter=found.letters[letter_id])
+
+    # the audit
+
+    async def audit(self, line: AuditLine) -> None:
+        await self._audit.add(line, kept=AUDIT_KEPT)
+
+    async def audited(
+        self, *, since: int = 0, after: Place | None = None, limit: int = 100
+    ) -> list[AuditLine]:
+        return await self._audit.lines(since=since, after=after, limit=limit)
 
     # what processes agree on
 

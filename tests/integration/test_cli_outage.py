@@ -61,6 +61,8 @@ NEED_SERVERS: dict[str, tuple[str, ...]] = {
     "dlq export": (),
     "dlq edit": ("af899e926e61bfc9", "--patch", "{}", "--reason", "mended", "--yes"),
     "dlq redrive": ("--all", "--yes"),
+    "dlq reindex": ("--yes",),
+    "audit": (),
     "dlq discard": ("af899e926e61bfc9", "--yes"),
     "topology plan": (),
     "topology apply": ("--yes",),

@@ -33,6 +33,7 @@ SILENT_AT_ONCE = 6
 """The same, where they mostly wait."""
 SECRET = "n0t-the-passw0rd"
 RUN = "orders:1"
+LETTER = "af899e926e61bfc9"
 PLACED = ("--payload", '{"order":"1"}')
 CONTRACTS = "CONTRACTS"
 """Stands for a file that `contracts export` has written."""
@@ -57,13 +58,13 @@ NEED_SERVERS: dict[str, tuple[str, ...]] = {
     "runs deadline": (RUN, "2d", "--yes"),
     "dlq ls": (),
     "dlq groups": (),
-    "dlq show": ("af899e926e61bfc9",),
+    "dlq show": (LETTER,),
     "dlq export": (),
-    "dlq edit": ("af899e926e61bfc9", "--patch", "{}", "--reason", "mended", "--yes"),
+    "dlq edit": (LETTER, "--patch", "{}", "--reason", "mended", "--yes"),
     "dlq redrive": ("--all", "--yes"),
     "dlq reindex": ("--yes",),
     "audit": (),
-    "dlq discard": ("af899e926e61bfc9", "--yes"),
+    "dlq discard": (LETTER, "--yes"),
     "topology plan": (),
     "topology apply": ("--yes",),
     "topology verify": (),

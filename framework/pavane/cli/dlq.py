@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import indent
 from typing import Annotated, Literal
 
 import typer
@@ -167,7 +168,8 @@ def _pages_of(letter: DeadLetter) -> Sequence[Text]:
             )
         )
     lines += [Text(f"  {clean(name)}: {clean(value)}", style="dim") for name, value in letter.headers.items()]
-    return [*lines, Text(clean(letter.traceback or "", lines=True), style="dim")]
+    # Indented: a line break in an error's text must not look like a line of ours.
+    return [*lines, Text(indent(clean(letter.traceback or "", lines=True), "  | "), style="dim")]
 
 
 @commands.command("redrive")

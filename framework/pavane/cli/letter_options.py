@@ -23,7 +23,9 @@ _OPTIONS: Final[dict[str, Any]] = {
         str | None, typer.Option("--event", help="An event's name.", autocompletion=completion.events)
     ],
     "error": Annotated[str | None, typer.Option("--error", help="Part of the error's text, or its type.")],
-    "fingerprint": Annotated[str | None, typer.Option("--fingerprint")],
+    "fingerprint": Annotated[
+        str | None, typer.Option("--fingerprint", help="Of a group, as `dlq groups` tells.")
+    ],
     "answered": Annotated[
         bool | None, typer.Option("--answered/--unanswered", help="Whether on_exhausted has dealt with it.")
     ],

@@ -259,6 +259,8 @@ def _end(session: Session, ids: Sequence[str], report: BulkReport, done: str) ->
     else:
         would = "would be " if report.dry_run else ""
         session.out.show(f"{report.done} of {report.matched} {would}{done}")
+        for id_ in report.ids if report.dry_run else ():
+            session.out.show(f"  {clean(id_)}")
         for one in report.skipped:
             session.out.show(f"  {clean(one.id)}: {clean(in_words(one.reason))}")
     if code := _code(ids, report):

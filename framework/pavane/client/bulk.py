@@ -78,9 +78,10 @@ async def _workers(means: Means) -> list[str]:
 
 def _report(choice: Choice, dry_run: bool) -> BulkReport:
     outcomes: Outcomes = choice.outcomes
-    return BulkReport(
+    report = BulkReport(
         matched=choice.matched,
         done=len(outcomes.done),
         dry_run=dry_run,
         skipped=[Skipped(id=id_, reason=reason) for id_, reason in outcomes.skipped.items()],
     )
+    return report.naming(id_ for id_ in choice.letters if id_ in outcomes.done)

@@ -169,16 +169,18 @@ class Round:
 
     async def _put_back(self, deliveries: Sequence[Delivery]) -> None:
         """To the tail, in this order. Of two messages of one letter the first is enough, once it is safe there."""
-        again = [delivery for delivery in deliveries if _mark_of(delivery.message) not in self._kept]
+        again: list[Delivery] = []
+        twice: list[Delivery] = []
+        for delivery in deliveries:
+            (twice if _mark_of(delivery.message) in self._kept else again).append(delivery)
         put = await asyncio.gather(
             *(self._publish_again(delivery) for delivery in again), return_exceptions=True
         )
         failure = next((one for one in put if one is not None), None)
         if failure is not None:
             raise failure
-        for delivery in deliveries:
-            if delivery not in again:
-                delivery.ack()
+        for delivery in twice:
+            delivery.ack()
 
     async def _publish_again(self, delivery: Delivery) -> None:
         """In a queue that is full by now (`max_length`) a message keeps its place until the round is over."""

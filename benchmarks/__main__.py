@@ -1,6 +1,7 @@
-"""`make bench`: the chain beside plain aio-pika, how late retries are, what idle workers cost.
+"""`make bench`: the chain and dead letters beside plain aio-pika, how late retries are, what idle workers cost.
 
-`ONLY=chain` (or `punctuality`, `idle`) runs one of the three; `RUNS`, `ROUNDS` and `IDLE` (seconds) set sizes.
+`ONLY=chain` (or `letters`, `punctuality`, `idle`) runs one of them; `RUNS`, `ROUNDS`, `LETTERS` and `IDLE` (seconds)
+set sizes.
 `LOOP=uvloop` puts both chains on uvloop, if it is installed (extra `fast`).
 """
 
@@ -15,10 +16,10 @@ import platform
 import statistics
 from typing import Any
 
-from benchmarks import chain, idle, punctuality
+from benchmarks import chain, idle, letters, punctuality
 from tests.servers import RabbitServer, RedisServer
 
-PARTS = tuple(os.environ.get("ONLY", "chain,punctuality,idle").split(","))
+PARTS = tuple(os.environ.get("ONLY", "chain,letters,punctuality,idle").split(","))
 
 
 LOOP = os.environ.get("LOOP", "asyncio")
@@ -63,6 +64,8 @@ def main() -> None:
             found = summary(runner.run(chain.measure(rabbit.url, redis.url)))
             low, high = found["spread"]
             print(f"median ratio {found['ratio']:.2f} (from {low:.2f} to {high:.2f})", flush=True)
+        if "letters" in PARTS:
+            found["letters"] = runner.run(letters.measure(rabbit.url, redis.url))
         if "punctuality" in PARTS:
             found["latest_retry_s"] = round(runner.run(punctuality.measure(rabbit.url, redis.url)), 3)
         if "idle" in PARTS:

@@ -20,6 +20,7 @@ from pavane.core.calls import (
     Edit,
     Emit,
     Fail,
+    File,
     Mark,
     Redrive,
     Reject,
@@ -29,7 +30,7 @@ from pavane.core.calls import (
 )
 from pavane.core.identity import emitted_id, step_id
 from pavane.core.kept import JOINED
-from pavane.core.record import EventRow, JobKind, Record, Work
+from pavane.core.record import EventRow, JobKind, Record, StepRow, Work
 from tests.conformance.random_material import FRAMEWORK, HOUR, LOOSE, NAMES, RUNS, TEXTS, UNDO
 from tests.conformance.random_steering import JOINING, RandomSteering
 
@@ -64,6 +65,7 @@ class RandomCaller(RandomSteering):
             (0.5 if self._crashing else 4, self.skip),
             (1, self.move_deadline),
             (6, self.edit),
+            (5, self.file),
         )
 
     def next(self) -> Call:
@@ -110,8 +112,9 @@ class RandomCaller(RandomSteering):
         edited = row is not None and row.replaces != "" if self.chance(0.97) else self.chance(0.5)
         starts = event.name == "go" and not edited
         cause = next((r.step for r in known.steps.values() if event.id in r.emitted), "") if known else ""
+        asked = record if self.chance(0.98) else "flow:none"
         return Begin(
-            record=record if self.chance(0.98) else "flow:none",
+            record=asked,
             step=step,
             worker=worker,
             event=event,
@@ -124,7 +127,7 @@ class RandomCaller(RandomSteering):
             compensation=UNDO[worker],
             join=self.join_of(record, event) if worker == JOINING and self.chance(0.93) else None,
             step_timeout=random.choice((0, 0, 30_000)),
-            **self.asked(record, step, worker, "step", row.work if row else None),
+            **self.asked(asked, step, worker, "step", row.work if row else None),
         )
 
     def of_a_join(
@@ -348,6 +351,30 @@ class RandomCaller(RandomSteering):
             generation=max(0, generation - self.chance(0.1)),
             event=replace(self.event(id_, event.name), causation=event.id),
             new_key=self.chance(0.3),
+            by="operator-1",
+            reason=self.random.choice(TEXTS),
+        )
+
+    def file(self) -> Call:
+        """Mostly of a job that the record knows, at a generation around its own."""
+        record = self.record() if self.chance(0.95) else "flow:none"
+        known = self._records().get(record)
+        row = known.steps[self.random.choice(sorted(known.steps))] if known and known.steps else None
+        if row is None or self.chance(0.1):
+            worker = self.random.choice(tuple(UNDO))
+            row = StepRow(step=step_id(worker, self.made("lost")), worker=worker, event="lost")
+        kind: JobKind = "undo" if row.undo and self.chance(0.4) else "step"
+        kind = "undo" if self.chance(0.05) else kind
+        work = row.of(kind)
+        return File(
+            record=record,
+            step=row.step,
+            worker=row.worker,
+            kind=kind,
+            generation=max(1, (work.generation if work else 0) + self.random.choice((0, 1, 1, 2))),
+            letter=self.verdict(record, row.step, row.worker, kind).letter,
+            event=self.random.choice((None, self.event(row.step.partition(":")[2]))),
+            own_record=record in LOOSE and self.chance(0.7),
             by="operator-1",
             reason=self.random.choice(TEXTS),
         )

@@ -34,6 +34,8 @@ fail Exhausted deadline | fail Fenced
 mark Marked | redrive Redriven publish | redrive Redriven again | redrive Redriven gone
 redrive Redriven refused answered
 begin Refused not_edited | edit Edited done | edit Edited gone | edit Edited refused answered
+file Filed done | file Filed known | file Filed gone | file Filed refused no_undo | file UnknownRun
+file Filed refused step_running | file Filed refused step_undone
 reject Dead | reject Committed | reject PutBack | reject UnknownRun | reject Stale retry
 release Released | release Recorded | release Fenced | renew Renewed | renew Renewed stopping | renew Fenced
 start Started created | start Started repeated | start Started conflict
@@ -92,6 +94,7 @@ def said(answer: Any) -> str:
             answers.Redriven(outcome=outcome)
             | answers.Discarded(outcome=outcome)
             | answers.Edited(outcome=outcome)
+            | answers.Filed(outcome=outcome)
         ):
             return f"{name} {outcome} {answer.reason}".strip()
         case _:

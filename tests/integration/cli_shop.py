@@ -1,7 +1,8 @@
 """A small app for the tests of the command line: `python -m pavane.cli run tests.integration.cli_shop:app`.
 
 Orders are reserved, then confirmed. Item `none` is refused; item `poison` fails while the file that
-`CLI_SHOP_POISON` names exists; item `later` sets a timer.
+`CLI_SHOP_POISON` names exists; item `later` sets a timer. An item that begins with `!` comes back in everything that a
+handler can say: it fails at the second step, or waits for a retry at the first if it begins with `!!`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pavane import App, Context, Event, Reject, Service, UndoContext, Workflow
+from pavane import App, Context, Event, Reject, Retry, Service, UndoContext, Workflow
 
 
 class Placed(Event, name="cli.placed"):
@@ -48,6 +49,9 @@ async def unreserve(ctx: UndoContext, event: Placed, done: Reserved | None) -> N
 
 @(stock.queue_worker("reserve").timeout(60).rate_limit(1000, burst=1).compensate_with(unreserve))
 async def reserve(ctx: Context, event: Placed) -> Reserved:
+    if event.item.startswith("!!"):
+        await ctx.heartbeat(0.5, event.item)
+        raise Retry(event.item, after=600)
     ctx.data.set(item=event.item)
     return Reserved(order=event.order, item=event.item)
 
@@ -56,6 +60,8 @@ async def reserve(ctx: Context, event: Placed) -> Reserved:
 def confirm(ctx: Context, event: Reserved) -> Confirmed | Refused | None:
     if event.item == "poison" and Path(os.environ["CLI_SHOP_POISON"]).exists():
         raise Reject("poisoned \x1b[31m")
+    if event.item.startswith("!"):
+        raise ValueError(event.item)
     if event.item == "none":
         return Refused(order=event.order)
     if event.item == "later":

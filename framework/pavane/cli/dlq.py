@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import indent
 from typing import Annotated, Literal
 
 import typer
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from pavane.cli.exits import DONE, NO, NOT_FOUND
 from pavane.cli.letter_edit import edit
+from pavane.cli.letter_index import reindex
 from pavane.cli.letter_options import filtered
 from pavane.cli.options import By, Cursor, DryRun, Limit, Reason, Yes
 from pavane.cli.output import Output, clean, moment, table, to_json
@@ -37,7 +39,10 @@ def ls(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> None:
-    """List dead letters, oldest first."""
+    """List dead letters, oldest first.
+
+    Example: pavane dlq ls --worker payments.charge --since 2h
+    """
     session = session_of(context)
 
     async def work(connected: Connected) -> None:
@@ -132,7 +137,10 @@ def show(
     id: Annotated[str, typer.Argument(metavar="ID")],
     unmask: Unmask = False,
 ) -> None:
-    """Show a dead letter with all that is known."""
+    """Show a dead letter with all that is known.
+
+    Example: pavane dlq show af899e926e61bfc9
+    """
     session = session_of(context)
 
     async def work(connected: Connected) -> None:
@@ -160,7 +168,8 @@ def _pages_of(letter: DeadLetter) -> Sequence[Text]:
             )
         )
     lines += [Text(f"  {clean(name)}: {clean(value)}", style="dim") for name, value in letter.headers.items()]
-    return [*lines, Text(clean(letter.traceback or "", lines=True), style="dim")]
+    # Indented: a line break in an error's text must not look like a line of ours.
+    return [*lines, Text(indent(clean(letter.traceback or "", lines=True), "  | "), style="dim")]
 
 
 @commands.command("redrive")
@@ -178,7 +187,10 @@ def redrive(
     by: By = None,
     yes: Yes = False,
 ) -> None:
-    """Send jobs back to their workers, with all their attempts before them."""
+    """Send jobs back to their workers, with all their attempts before them.
+
+    Example: pavane dlq redrive --worker payments.charge --reason "the bank is back" --dry-run
+    """
     session = session_of(context)
 
     async def work(connected: Connected) -> BulkReport:
@@ -199,6 +211,7 @@ def redrive(
 
 
 commands.command("edit")(edit)
+commands.command("reindex")(reindex)
 
 
 @commands.command("discard")
@@ -218,7 +231,10 @@ def discard(
     by: By = None,
     yes: Yes = False,
 ) -> None:
-    """Drop dead letters for good."""
+    """Drop dead letters for good.
+
+    Example: pavane dlq discard af899e926e61bfc9 --then compensate --reason "the card is stolen" --yes
+    """
     session = session_of(context)
 
     async def work(connected: Connected) -> BulkReport:
@@ -243,6 +259,8 @@ def _end(session: Session, ids: Sequence[str], report: BulkReport, done: str) ->
     else:
         would = "would be " if report.dry_run else ""
         session.out.show(f"{report.done} of {report.matched} {would}{done}")
+        for id_ in report.ids if report.dry_run else ():
+            session.out.show(f"  {clean(id_)}")
         for one in report.skipped:
             session.out.show(f"  {clean(one.id)}: {clean(in_words(one.reason))}")
     if code := _code(ids, report):

@@ -3,57 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict
-from typing import Final
+from dataclasses import asdict, dataclass
 
 import typer
+from rich.text import Text
 
+from pavane.app import App
+from pavane.cli.broker_checks import judge_consumer_timeout
 from pavane.cli.exits import NO, UNREACHABLE, remedy_of
 from pavane.cli.findings import NAMES, Finding, error, not_seen, ok
 from pavane.cli.loading import load_app
+from pavane.cli.management_checks import NotAsked, Overseen, management_checks, oversee
 from pavane.cli.options import AppOption
-from pavane.cli.output import Output, styled, table
-from pavane.cli.server_checks import broker_version, state_checks
-from pavane.cli.session import session_of
+from pavane.cli.output import Output, clean, styled, table
+from pavane.cli.programs import program_of
+from pavane.cli.server_checks import broker_version, state_checks, state_not_seen
+from pavane.cli.session import PATIENCE, session_of
 from pavane.cli.work_checks import (
     clock_skew_check,
     consumers_check,
     epoch_check,
     outbox_check,
     parked_check,
+    registered_workers,
     stalled_check,
     topology_check,
 )
 from pavane.client import Client
 from pavane.client.connection import connect
+from pavane.core.choreography_findings import findings_of
 from pavane.core.topology import Names, Topology
-from pavane.errors import PavaneError, StateLost
+from pavane.errors import BrokerUnavailable, PavaneError, StateLost, StateUnavailable
 from pavane.ports.broker import Broker
 from pavane.ports.store import Store
 from pavane.runtime.clock import SystemClock
 from pavane.settings import Settings, mask_url
 
-OF_MANAGEMENT: Final = {
-    "broker_permissions": "`rabbitmqctl list_permissions` shows what pavane's user may do.",
-    "dead_lettering": "`rabbitmqctl list_queues name messages messages_ready messages_unacknowledged`: "
-    "what is neither ready nor unacknowledged cannot be dead-lettered.",
-    "policies": "`rabbitmqctl list_policies` shows what is imposed on pavane's queues.",
-    "consumer_timeout": "`rabbitmqctl environment` shows consumer_timeout; "
-    "it has to be longer than any handler may take.",
-}
-"""Checks that only RabbitMQ's management API can answer, and who else does."""
-
 
 def doctor(context: typer.Context, app: AppOption = None) -> None:
-    """Check servers, queues and runs. Exit code 1 on an error, 4 if a server is unreachable."""
+    """Check servers, queues and runs. Exit code 1 on an error, 4 if a server is unreachable.
+
+    With an app it also compares the topology with the definitions, and how long handlers take with RabbitMQ's limit.
+
+    Example: pavane doctor --app shop:app
+    """
     session = session_of(context)
     settings = session.settings()
-    wanted = None
-    if app or settings.app:
-        wanted = load_app(app, settings).catalog(settings).topology()
-    findings, unreachable = asyncio.run(_examine(settings, wanted))
+    loaded = load_app(app, settings) if app or settings.app else None
+    findings, unreachable = asyncio.run(_Examination(settings, loaded).make())
     findings.sort(key=lambda finding: NAMES.index(finding.name))
     _print(session.out, findings)
     if unreachable:
@@ -62,68 +62,97 @@ def doctor(context: typer.Context, app: AppOption = None) -> None:
         raise typer.Exit(NO)
 
 
-async def _examine(settings: Settings, wanted: Topology | None) -> tuple[list[Finding], bool]:
-    """All findings, and whether a server does not answer."""
-    store, broker = connect(settings)
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(broker.close)
-        stack.push_async_callback(store.close)
-        # At the same time: each of them may be silent until its time is over.
-        broker_found, state_found = await asyncio.gather(
-            _open("broker_connection", settings.broker_url, broker.open),
-            _open("state_connection", settings.state_url, store.open),
-        )
-        findings = [broker_found, state_found, *_of_management(settings)]
-        findings.append(
-            await broker_version(settings)
-            if broker_found.status == "ok"
-            else not_seen("broker_version", "the broker is unreachable", "See broker_connection.")
-        )
-        findings += await state_checks(settings)
-        findings += await _work(
-            settings, store, broker, wanted, broker_found.status == "ok", state_found.status == "ok"
-        )
-    return findings, "error" in (broker_found.status, state_found.status)
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """Whether a server lets us in: not if it is away, and not if pavane refuses to work with it."""
+
+    finding: Finding
+    away: bool = False
+
+    @property
+    def open(self) -> bool:
+        return self.finding.status == "ok"
 
 
-async def _open(name: str, url: str | None, open_it: Callable[[], Awaitable[None]]) -> Finding:
+class _Examination:
+    """All checks of one doctor; `app` is what was given to compare with."""
+
+    def __init__(self, settings: Settings, app: App | None) -> None:
+        self._settings = settings
+        self._app = app
+        self._wanted: Topology | None = app.catalog(settings).topology() if app else None
+        self._names = Names(settings.namespace)
+
+    async def make(self) -> tuple[list[Finding], bool]:
+        """All findings, and whether a server does not answer."""
+        settings = self._settings
+        store, broker = connect(settings, first_contact=PATIENCE)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(broker.close)
+            stack.push_async_callback(store.close)
+            # At the same time: each of them may be silent until its time is over.
+            at_broker, at_state, overseen = await asyncio.gather(
+                _knock("broker_connection", settings.broker_url, broker.open),
+                _knock("state_connection", settings.state_url, store.open),
+                oversee(settings),
+            )
+            findings = [at_broker.finding, at_state.finding, self._consumer_timeout()]
+            findings.append(
+                not_seen("broker_version", "the broker is unreachable", "See broker_connection.")
+                if at_broker.away
+                else await broker_version(settings)
+            )
+            findings += state_not_seen("it is unreachable") if at_state.away else await state_checks(settings)
+            findings += await self._work(store, broker, at_broker, at_state)
+            findings += await self._of_management(overseen, store, at_state)
+        return findings, at_broker.away or at_state.away
+
+    async def _work(self, store: Store, broker: Broker, at_broker: _Door, at_state: _Door) -> list[Finding]:
+        """The checks that need both servers, the broker, or the store; one that cannot be made says so."""
+        names, both = self._names, at_broker.open and at_state.open
+        client = Client.over(store, broker, settings=self._settings, clock=SystemClock())
+        checks: list[tuple[str, bool, Callable[[], Awaitable[Finding]]]] = [
+            ("topology", both, lambda: topology_check(broker, store, names, self._wanted)),
+            ("consumers", both, lambda: consumers_check(broker, store, names)),
+            ("epoch", both, lambda: epoch_check(store, broker, names)),
+            ("parked", at_broker.open, lambda: parked_check(broker, names)),
+            ("clock_skew", at_state.open, lambda: clock_skew_check(store)),
+            ("outbox", at_state.open, lambda: outbox_check(store)),
+            ("stalled_runs", at_state.open, lambda: stalled_check(client, store)),
+        ]
+        return [await _one(name, possible, check) for name, possible, check in checks]
+
+    async def _of_management(
+        self, overseen: Overseen | NotAsked, store: Store, at_state: _Door
+    ) -> list[Finding]:
+        workers: Sequence[str] = ()
+        if at_state.open:
+            try:
+                workers = await registered_workers(store)
+            except PavaneError as refusal:
+                overseen = NotAsked(str(refusal), remedy_of(refusal))
+        return await management_checks(overseen, self._settings, workers)
+
+    def _consumer_timeout(self) -> Finding:
+        if self._app is None:
+            return judge_consumer_timeout([], known=False)
+        found = findings_of([program_of(self._app, self._settings.app or "the app")])
+        too_long = [one for one in found if one.code == "lease_exceeds_consumer_timeout" and not one.allowed]
+        return judge_consumer_timeout([(one.subject, one.message) for one in too_long], known=True)
+
+
+async def _knock(name: str, url: str | None, open_it: Callable[[], Awaitable[None]]) -> _Door:
     try:
         await open_it()
     except PavaneError as refusal:
-        return error(name, str(refusal), remedy_of(refusal))
-    return ok(name, mask_url(url or ""))
-
-
-def _of_management(settings: Settings) -> list[Finding]:
-    why = (
-        "this version does not ask the management API"
-        if settings.management_url
-        else "set PAVANE_MANAGEMENT_URL"
-    )
-    return [not_seen(name, why, remedy) for name, remedy in OF_MANAGEMENT.items()]
-
-
-async def _work(
-    settings: Settings, store: Store, broker: Broker, wanted: Topology | None, broker_up: bool, state_up: bool
-) -> list[Finding]:
-    """The checks that need both servers, the broker, or the store; one that cannot be made says so."""
-    names = Names(settings.namespace)
-    client = Client.over(store, broker, settings=settings, clock=SystemClock())
-    checks: list[tuple[str, bool, Callable[[], Awaitable[Finding]]]] = [
-        ("topology", broker_up and state_up, lambda: topology_check(broker, store, names, wanted)),
-        ("consumers", broker_up and state_up, lambda: consumers_check(broker, store, names)),
-        ("epoch", broker_up and state_up, lambda: epoch_check(store, broker, names)),
-        ("parked", broker_up, lambda: parked_check(broker, names)),
-        ("clock_skew", state_up, lambda: clock_skew_check(store)),
-        ("outbox", state_up, lambda: outbox_check(store)),
-        ("stalled_runs", state_up, lambda: stalled_check(client, store)),
-    ]
-    return [await _one(name, possible, check) for name, possible, check in checks]
+        finding = error(name, str(refusal), remedy_of(refusal))
+        return _Door(finding, away=isinstance(refusal, (BrokerUnavailable, StateUnavailable)))
+    return _Door(ok(name, mask_url(url or "")))
 
 
 async def _one(name: str, possible: bool, check: Callable[[], Awaitable[Finding]]) -> Finding:
     if not possible:
-        return not_seen(name, "a server is unreachable", "See broker_connection and state_connection.")
+        return not_seen(name, "a server cannot be used", "See broker_connection and state_connection.")
     try:
         return await check()
     except StateLost:
@@ -133,11 +162,19 @@ async def _one(name: str, possible: bool, check: Callable[[], Awaitable[Finding]
 
 
 def _print(out: Output, findings: list[Finding]) -> None:
-    well = all(finding.status != "error" for finding in findings)
+    counted = Counter(finding.status for finding in findings)
     if out.json:
-        out.document({"ok": well, "checks": [asdict(finding) for finding in findings]})
+        out.document({"ok": not counted["error"], "checks": [asdict(finding) for finding in findings]})
         return
-    rows = [
-        (styled(finding.status), finding.name, finding.summary, finding.remedy or "") for finding in findings
+    out.show(table(("STATUS", "CHECK", "WHAT WAS FOUND"), map(_row, findings)))
+    told = [
+        f"{counted[status]} {status}{'s' if counted[status] > 1 else ''}" for status in ("error", "warning")
     ]
-    out.show(table(("STATUS", "CHECK", "SUMMARY", "REMEDY"), rows))
+    out.show(", ".join(part for part in told if part[0] != "0") or "All is well.")
+
+
+def _row(finding: Finding) -> tuple[Text, str, Text]:
+    found = Text(clean(finding.summary))
+    if finding.remedy:
+        found.append(f"\n→ {clean(finding.remedy)}", style="cyan")
+    return styled(finding.status), finding.name, found

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from pavane.app import App
+from pavane.cli import completion
 from pavane.cli.loading import load_app
 from pavane.cli.options import AppOption, By, read_payload
 from pavane.cli.programs import events_of
@@ -23,7 +24,12 @@ from pavane.model.wire import decode
 
 def emit(
     context: typer.Context,
-    event: Annotated[str, typer.Argument(metavar="EVENT", help="Its name, as the app knows it.")],
+    event: Annotated[
+        str,
+        typer.Argument(
+            metavar="EVENT", help="Its name, as the app knows it.", autocompletion=completion.events
+        ),
+    ],
     app: AppOption = None,
     payload: Annotated[str, typer.Option("--payload", metavar="JSON|@FILE|-", help="Of the event.")] = "{}",
     run: Annotated[

@@ -123,14 +123,14 @@ def _told(line: HistoryEntry, background: Background) -> str:
         case "undo_started":
             return background.undone(line)
         case "stalled":
-            return f"waits for somebody: {_mark(reason)}"
+            return f"waits for somebody: {mark_in_words(reason)}"
         case "unstalled":
-            return f"no longer: {_mark(reason)}"
+            return f"no longer: {mark_in_words(reason)}"
         case "cancel_requested":
             return f"refused: {in_words(detail['refused'])}" if "refused" in detail else _undo(detail)
         case "deadline_moved":
             return f"to {_time(detail['at'])}" + (
-                f", was {_time(detail['before'])}" if "before" in detail else ""
+                f", was {_time(detail['before'])}" if detail.get("before") else ", there was none before"
             )
         case "cancelled" if "left" in detail:
             return f"left as they are: {_listed(detail, 'left')}"
@@ -152,9 +152,11 @@ def _word(reason: str) -> str:
     return _CODES.get(reason, reason)
 
 
-def _mark(reason: str) -> str:
-    """`dead:<step>` in words."""
+def mark_in_words(reason: str) -> str:
+    """A reason why a run is stalled, as `dead:<step>`, in words."""
     mark, colon, step = reason.partition(":")
+    if mark == "unroutable" and colon:
+        return f"no queue takes {step}"
     return f"{_MARKS[mark]} of {_worker(step)}" if colon and mark in _MARKS else _word(reason)
 
 

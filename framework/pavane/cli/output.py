@@ -17,6 +17,7 @@ from pydantic_core import to_jsonable_python
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 WIDTH_OF_A_FILE = 200
 """Columns, where the output is no terminal."""
@@ -107,6 +108,11 @@ class Output:
     def __init__(self, *, json: bool) -> None:
         self.json = json
 
+    @property
+    def width(self) -> int:
+        """Columns that the answer has."""
+        return _console(sys.stdout).width
+
     def document(self, document: object) -> None:
         """The command's answer, for programs."""
         print(to_json(document), flush=True)
@@ -122,7 +128,8 @@ class Output:
         """The command's answer, for people."""
         console = _console(sys.stdout)
         for part in parts:
-            console.print(part)
+            # Lines of a tree are wrapped in a file too: without that rich cuts them off.
+            console.print(part, soft_wrap=False if isinstance(part, Tree) else None)
 
     def clear(self) -> None:
         """Wipe the screen, if there is one."""

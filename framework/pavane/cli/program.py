@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from pavane.cli import (
     asyncapi,
+    audit,
     check,
     contracts,
     dlq,
@@ -41,7 +42,6 @@ WITH_VALUE = ("--env-file", "--namespace")
 
 program = typer.Typer(
     name="pavane",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -81,6 +81,7 @@ for command in (
     runs.commands.command(command.__name__)(command)
 program.add_typer(runs.commands, name="runs")
 program.add_typer(dlq.commands, name="dlq")
+program.command("audit")(audit.audit)
 program.add_typer(topology.commands, name="topology")
 program.command("asyncapi")(asyncapi.asyncapi)
 program.add_typer(contracts.commands, name="contracts")

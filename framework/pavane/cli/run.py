@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from pavane.cli import completion
 from pavane.cli.loading import load_app
 from pavane.cli.logs import set_up_logs
 from pavane.cli.options import AppArgument
@@ -25,7 +26,12 @@ def run(
     processes: Annotated[int, typer.Option("--processes", min=1, max=256, help="How many.")] = 1,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="NAME", help="A service or service.worker; several with commas."),
+        typer.Option(
+            "--only",
+            metavar="NAME",
+            help="A service or service.worker; several with commas.",
+            autocompletion=completion.services_and_workers,
+        ),
     ] = None,
     declare: Annotated[
         Literal["auto", "never"] | None,
@@ -38,6 +44,8 @@ def run(
     """Run the workers of APP until SIGTERM or SIGINT; a second signal ends it at once.
 
     One line `ready` on stderr says that all consumers exist on the broker.
+
+    Example: pavane run shop:app --only stock --processes 2
     """
     if health_port is not None or reload:
         raise in_calls("--health-port" if health_port is not None else "--reload")

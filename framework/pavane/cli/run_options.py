@@ -9,16 +9,27 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from pavane.cli import completion
 from pavane.cli.grouped import grouped
 from pavane.cli.options import Since, Until
 from pavane.client import Client
 from pavane.errors import UsageError
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="<workflow>:<run id>")]
-OfStatus = Annotated[list[str] | None, typer.Option("--status", help="One or several, with commas.")]
-OfWorkflow = Annotated[str | None, typer.Option("--workflow")]
+OfStatus = Annotated[
+    list[str] | None,
+    typer.Option("--status", help="One or several, with commas.", autocompletion=completion.statuses),
+]
+OfWorkflow = Annotated[
+    str | None, typer.Option("--workflow", help="Its name.", autocompletion=completion.workflows)
+]
 WaitingFor = Annotated[
-    str | None, typer.Option("--waiting-for", help="timer, retry, join, held, dead_letter, undo_stuck, ...")
+    str | None,
+    typer.Option(
+        "--waiting-for",
+        help="timer, retry, join, held, dead_letter, undo_stuck, ...",
+        autocompletion=completion.waiting_kinds,
+    ),
 ]
 
 _OPTIONS: Final[dict[str, Any]] = {

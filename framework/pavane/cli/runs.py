@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -14,7 +15,8 @@ from pavane.cli.output import Output, duration, moment, styled, table
 from pavane.cli.run_options import OfStatus, OfWorkflow, RunArgument, WaitingFor, split_statuses
 from pavane.cli.run_view import run_line, run_tree
 from pavane.cli.session import Connected, session_of
-from pavane.client.run_document import read_document
+from pavane.client.run_document import run_document
+from pavane.client.run_handle import read_run
 from pavane.model.later import in_calls
 from pavane.model.views import HistoryEntry, Page, RunStatus
 
@@ -41,7 +43,10 @@ def ls(
     cursor: Cursor = None,
     watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
 ) -> None:
-    """List runs."""
+    """List runs, latest first, a page at a time.
+
+    Example: pavane runs ls --status stalled,paused --workflow orders --since 2h
+    """
     if where:
         raise in_calls("--where")
     session = session_of(context)
@@ -90,23 +95,29 @@ def tell_cursor(out: Output, cursor: str | None) -> None:
 
 @commands.command("show")
 def show(context: typer.Context, run: RunArgument) -> None:
-    """Show a run with its steps, attempts, timers and undos."""
+    """Show a run as a tree: each step under the one whose event it handles, with attempts, dead letters and undo.
+
+    Example: pavane runs show orders:7
+    """
     session = session_of(context)
 
     async def work(connected: Connected) -> None:
         # The handle checks the name.
-        document = await read_document(connected.means, connected.client.run(run).run)
+        record = await read_run(connected.means, connected.client.run(run).run)
         if session.out.json:
-            session.out.document(document)
+            session.out.document(run_document(record))
         else:
-            session.out.show(run_tree(document))
+            session.out.show(run_tree(record, datetime.now(UTC), width=session.out.width))
 
     session.with_client(work)
 
 
 @commands.command("history")
 def history(context: typer.Context, run: RunArgument, limit: Limit = 100, cursor: Cursor = None) -> None:
-    """List what happened in a run, oldest first."""
+    """List what happened in a run, oldest first.
+
+    Example: pavane runs history orders:7 --limit 20
+    """
     session = session_of(context)
 
     async def work(connected: Connected) -> None:
@@ -123,7 +134,10 @@ def history(context: typer.Context, run: RunArgument, limit: Limit = 100, cursor
 
 @commands.command("watch")
 def watch(context: typer.Context, run: RunArgument, timeout: TimeoutOption = None) -> None:
-    """Follow a run until it has ended; the exit code is 1 unless it completed."""
+    """Follow a run until it has ended; the exit code is 1 unless it completed.
+
+    Example: pavane runs watch orders:7 --timeout 60
+    """
     session = session_of(context)
 
     async def work(connected: Connected) -> RunStatus:

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import aiormq
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from pavane.cli.findings import Finding, error, not_seen, ok, warning
+from pavane.cli.session import PATIENCE
 from pavane.settings import Settings
 
-PATIENCE: Final = 5.0
 OLDEST_BROKER: Final = (3, 10)
 OLDEST_STATE: Final = (7, 0)
 
@@ -64,20 +64,24 @@ class StateFacts:
 
 
 async def state_checks(settings: Settings) -> list[Finding]:
-    """`state_version`, `persistence` and `eviction`."""
+    """`state_version`, `persistence` and `eviction`, of a server that answers."""
     try:
         async with asyncio.timeout(PATIENCE):
             facts = await _ask(str(settings.state_url))
     except (RedisError, OSError, TimeoutError, ValueError) as refusal:
-        why = type(refusal).__name__
-        names = ("state_version", "persistence", "eviction")
-        return [not_seen(name, why, "See state_connection.") for name in names]
+        return state_not_seen(type(refusal).__name__)
     version = str(facts.server.get("redis_version", ""))
     return [
         judge_version("state_version", "Redis", version, OLDEST_STATE),
         judge_persistence(facts, settings.durability),
         judge_eviction(facts),
     ]
+
+
+def state_not_seen(why: str) -> list[Finding]:
+    """The same, of one that does not answer."""
+    names = ("state_version", "persistence", "eviction")
+    return [not_seen(name, why, "See state_connection.") for name in names]
 
 
 async def _ask(url: str) -> StateFacts:
@@ -98,7 +102,7 @@ async def _ask(url: str) -> StateFacts:
 async def _mapping(asked: Any) -> dict[str, Any]:
     try:
         return dict(await asked)
-    except RedisError:
+    except ResponseError:
         return {}  # this user may not ask; the check says so
 
 
@@ -108,8 +112,12 @@ def judge_persistence(facts: StateFacts, durability: str) -> Finding:
     if "appendonly" not in config:
         return not_seen(name, FORBIDDEN, MAY_ASK)
     if facts.persistence.get("aof_last_write_status", "ok") != "ok":
-        return error(name, "Redis cannot write its append-only file.", "Look at its log and its disk.")
-    remedy = "Set `appendonly yes` and `appendfsync everysec` (or `always`) in redis.conf."
+        return error(
+            name,
+            "Redis cannot write its append-only file.",
+            "Make room on its disk: `redis-cli CONFIG GET dir` says where, its log what failed.",
+        )
+    remedy = _set("appendonly yes", "appendfsync everysec")
     if config["appendonly"] != "yes":
         if not config.get("save"):
             return error(name, "Redis keeps nothing on disk: a restart loses every run.", remedy)
@@ -117,7 +125,7 @@ def judge_persistence(facts: StateFacts, durability: str) -> Finding:
     policy = config.get("appendfsync", "")
     if durability == "strict" and policy != "always":
         return error(
-            name, f"PAVANE_DURABILITY=strict, but appendfsync is {policy}.", "Set `appendfsync always`."
+            name, f"PAVANE_DURABILITY=strict, but appendfsync is {policy}.", _set("appendfsync always")
         )
     if policy == "always":
         return ok(name, "Redis writes every commit to disk before it answers.")
@@ -126,6 +134,11 @@ def judge_persistence(facts: StateFacts, durability: str) -> Finding:
             name, "A power cut can take back the last second, two on a busy disk (appendfsync everysec)."
         )
     return warning(name, "A power cut can take back about half a minute (appendfsync no).", remedy)
+
+
+def _set(*settings: str) -> str:
+    commands = " and ".join(f"`redis-cli CONFIG SET {one}`" for one in settings)
+    return f"Run {commands}, and set the same in redis.conf."
 
 
 def judge_eviction(facts: StateFacts) -> Finding:
@@ -137,7 +150,7 @@ def judge_eviction(facts: StateFacts) -> Finding:
         return error(
             name,
             f"maxmemory-policy is {policy}: a full Redis throws away records of living runs.",
-            "Run `redis-cli CONFIG SET maxmemory-policy noeviction`, and set it in redis.conf.",
+            _set("maxmemory-policy noeviction"),
         )
     used, most = (int(facts.memory.get(field, 0)) for field in ("used_memory", "maxmemory"))
     if most == 0 or used < ALMOST_FULL * most:

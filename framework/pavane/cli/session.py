@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import typer
 
@@ -22,6 +22,9 @@ from pavane.runtime.clock import SystemClock
 from pavane.settings import Settings
 
 T = TypeVar("T")
+
+PATIENCE: Final = 2.5
+"""Seconds for a server's first answer: whoever is on call waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ class Session:
     async def connected(self, *, by: str | None = None) -> AsyncGenerator[Connected]:
         """A client on the servers of the settings."""
         settings, clock = self.settings(by=by), SystemClock()
-        store, broker = connect(settings)
+        store, broker = connect(settings, first_contact=PATIENCE)
         await open_pair(store, broker)
         try:
             async with Client.over(store, broker, settings=settings, clock=clock) as client:

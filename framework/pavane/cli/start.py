@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pavane.app import App
+from pavane.cli import completion
 from pavane.cli.exits import NO
 from pavane.cli.loading import load_app
 from pavane.cli.options import AppOption, By, TimeoutOption, Yes, read_payload
@@ -23,7 +24,7 @@ from pavane.model.workflow import Workflow
 
 def start(
     context: typer.Context,
-    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW")],
+    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", autocompletion=completion.workflows)],
     app: AppOption = None,
     payload: Annotated[
         str, typer.Option("--payload", metavar="JSON|@FILE|-", help="Of the starting event.")
@@ -34,7 +35,10 @@ def start(
     by: By = None,
     yes: Yes = False,
 ) -> None:
-    """Start a run of WORKFLOW, or attach to the one that has its id."""
+    """Start a run of WORKFLOW, or attach to the one that has its id.
+
+    Example: pavane start orders --app shop:app --payload '{"id": "7", "amount": 20}' --wait --timeout 60
+    """
     if attribute:
         raise in_calls("--attribute")
     session = session_of(context)

@@ -28,14 +28,14 @@ SKEW: Final = 1.0
 
 async def topology_check(broker: Broker, store: Store, names: Names, wanted: Topology | None) -> Finding:
     """Against the definitions, if there are any; else against what services have registered."""
-    name, remedy = "topology", "Run `pavane topology plan`, then `pavane topology apply`."
+    name, remedy = "topology", "`pavane topology plan APP` shows it all, `pavane topology apply APP` does it."
     if wanted is not None:
         changes = await broker.plan(wanted)
         if not changes:
             return ok(name, "Queues and exchanges are as the definitions want them.")
         first = changes[0]
         return error(name, f"{len(changes)} changes pending, first: {first.action} {first.name}.", remedy)
-    queues = [queue for worker in await _workers(store) for queue in _queues(names, worker)]
+    queues = [queue for worker in await registered_workers(store) for queue in _queues(names, worker)]
     missing = [
         queue for queue, count in zip(queues, await broker.count(queues), strict=True) if count is None
     ]
@@ -47,14 +47,17 @@ async def topology_check(broker: Broker, store: Store, names: Names, wanted: Top
 
 
 async def consumers_check(broker: Broker, store: Store, names: Names) -> Finding:
-    workers = await _workers(store)
+    workers = await registered_workers(store)
     counts = await broker.count([names.queue(*worker.split(".", 1)) for worker in workers])
     idle = [
         worker for worker, count in zip(workers, counts, strict=True) if count is None or count.consumers == 0
     ]
     if idle:
+        services = dict.fromkeys(worker.partition(".")[0] for worker in idle)
         return warning(
-            "consumers", f"Nobody consumes for {', '.join(idle)}.", "Start these services: `pavane run`."
+            "consumers",
+            f"Nobody consumes for {', '.join(idle)}.",
+            f"Start what serves them: `pavane run APP --only {','.join(services)}`.",
         )
     return ok("consumers", f"All {len(workers)} registered workers have consumers.")
 
@@ -65,8 +68,12 @@ async def parked_check(broker: Broker, names: Names) -> Finding:
         return ok("parked", "No message is parked.")
     return error(
         "parked",
-        f"{count.ready} messages in {names.parked} could not even be dead-lettered.",
-        "Look at them with RabbitMQ's tools, mend what their headers name, and move them to their queues.",
+        f"{count.ready} messages in {names.parked} had no queue to go to, or could not even be dead-lettered.",
+        f"`rabbitmqadmin get queue={names.parked}` shows them; their header x-death names the queue they come from. "
+        "Bring that back (`pavane topology apply APP`), then move them with RabbitMQ's shovel: "
+        "`rabbitmqctl set_parameter shovel back "
+        f'\'{{"src-uri": "amqp://", "src-queue": "{names.parked}", "src-delete-after": "queue-length", '
+        '"dest-uri": "amqp://", "dest-queue": "QUEUE"}\'`.',
     )
 
 
@@ -76,8 +83,9 @@ async def epoch_check(store: Store, broker: Broker, names: Names) -> Finding:
     try:
         await check_memory(store, broker, Topology(namespace=names.namespace, workers=()))
     except StateLost as lost:
-        return error("epoch", str(lost), lost.remedy)
-    return warning("epoch", "Nothing has been set up yet.", "Run `pavane topology apply`.")
+        remedy = "Restore Redis from its backup; or accept the loss: `pavane topology apply APP --new-epoch`."
+        return error("epoch", f"{lost}.", remedy)
+    return warning("epoch", "Nothing has been set up yet.", "Run `pavane topology apply APP`.")
 
 
 async def clock_skew_check(store: Store) -> Finding:
@@ -89,7 +97,8 @@ async def clock_skew_check(store: Store) -> Finding:
     return warning(
         "clock_skew",
         f"Redis's clock is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this machine's.",
-        "Timers and leases follow Redis's clock and are right; synchronise both, so that times can be compared.",
+        "Timers and leases follow Redis's clock, so work is in order; times of logs and records cannot be compared. "
+        "`timedatectl set-ntp true` on the machine whose clock is wrong.",
     )
 
 
@@ -109,7 +118,8 @@ async def outbox_check(store: Store) -> Finding:
         return error(
             "outbox",
             f"Events of {len(stuck)} runs cannot be published, first: {stuck[0]}.",
-            "See its stalled reasons with `pavane runs show`; usually a queue or binding is missing.",
+            f"`pavane topology verify APP` names the queue or binding that is missing, `pavane topology apply APP` "
+            f"brings it back; the events go out by themselves then. `pavane runs show {stuck[0]}` has the run.",
         )
     return ok("outbox", f"Nothing waits to be published in the latest {looked_at} live runs.")
 
@@ -148,7 +158,7 @@ def _many(count: int, cursor: str | None) -> str:
     return f"{count} or more" if cursor else str(count)
 
 
-async def _workers(store: Store) -> Sequence[str]:
+async def registered_workers(store: Store) -> Sequence[str]:
     return sorted({worker for one in await store.registrations() for worker in one.subscriptions})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from pavane.client.audit import audited
 from pavane.client.dlq_round import Round
 from pavane.client.letter_actions import InHand, LetterAction, Outcomes
 from pavane.client.letter_choice import Choice
@@ -13,27 +14,38 @@ from pavane.ports.broker import Message
 from pavane.ports.store import FoundLetter
 
 
-async def carry_out(means: Means, choice: Choice, action: LetterAction, *, dry_run: bool) -> BulkReport:
+async def carry_out(
+    means: Means, choice: Choice, action: LetterAction, *, dry_run: bool, name: str, by: str, reason: str
+) -> BulkReport:
     """Deal with the chosen letters and report.
+
+    Args:
+        name, by, reason: for the audit.
 
     Raises:
         StateUnavailable, BrokerUnavailable: it stopped on the way; doing it again is harmless.
     """
     if dry_run:
         await _foresee(means, choice, action)
-    else:
+        return _report(choice, dry_run)
+    outcomes = choice.outcomes
+    async with audited(means, name, list(choice.letters), by=by, reason=reason) as change:
+        change.done = outcomes.done
         await _go_round(means, choice, action)
+        change.done = [id_ for id_ in choice.letters if id_ in outcomes.done]
+        change.skipped = [id_ for id_ in choice.letters if id_ in outcomes.skipped]
     return _report(choice, dry_run)
 
 
 async def _foresee(means: Means, choice: Choice, action: LetterAction) -> None:
     now = await means.store.now()
     for found in choice.letters.values():
-        hand = _as_if_in_hand(found)
+        hand = as_if_in_hand(found)
         choice.outcomes.note(found.letter.id, action.foresee(found.record, hand, now))
 
 
-def _as_if_in_hand(found: FoundLetter) -> InHand:
+def as_if_in_hand(found: FoundLetter) -> InHand:
+    """A letter as the index knows it, for what needs no message."""
     letter = found.letter
     return InHand(
         letter=letter.id,
@@ -55,7 +67,7 @@ async def _go_round(means: Means, choice: Choice, action: LetterAction) -> None:
         for worker in await _workers(means):
             by_worker.setdefault(worker, {})
     for worker, wanted in by_worker.items():
-        await Round(means, worker, wanted, action, owner).go(choice.outcomes)
+        await Round(means, worker, wanted, action, owner, choice.listed).go(choice.outcomes)
 
 
 async def _workers(means: Means) -> list[str]:
@@ -66,9 +78,10 @@ async def _workers(means: Means) -> list[str]:
 
 def _report(choice: Choice, dry_run: bool) -> BulkReport:
     outcomes: Outcomes = choice.outcomes
-    return BulkReport(
+    report = BulkReport(
         matched=choice.matched,
         done=len(outcomes.done),
         dry_run=dry_run,
         skipped=[Skipped(id=id_, reason=reason) for id_, reason in outcomes.skipped.items()],
     )
+    return report.naming(id_ for id_ in choice.letters if id_ in outcomes.done)

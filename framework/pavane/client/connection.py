@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from pavane.adapters.memory.broker import MemoryBroker
 from pavane.adapters.memory.store import MemoryStore
@@ -18,8 +19,15 @@ _NEITHER = "Nothing moves until both are back; what they have on disk is kept."
 _REMEDY = "Set PAVANE_BROKER_URL and PAVANE_STATE_URL, or run with --embedded (embedded=True)."
 
 
-def connect(settings: Settings) -> tuple[Store, Broker]:
+FIRST_CONTACT: Final = 4.0
+"""Seconds until a program that has just been started says that a server is silent."""
+
+
+def connect(settings: Settings, *, first_contact: float = FIRST_CONTACT) -> tuple[Store, Broker]:
     """A store and a broker on the servers that the settings name, not opened yet.
+
+    Args:
+        first_contact: seconds for each of them to answer when it is opened, all nodes of a cluster together.
 
     Raises:
         SettingsError: a URL is missing. Nothing falls back to memory in silence.
@@ -44,6 +52,7 @@ def connect(settings: Settings) -> tuple[Store, Broker]:
         heartbeat=settings.heartbeat,
         publish_timeout=settings.publish_timeout,
         max_body=settings.max_body,
+        first_contact=first_contact,
     )
     store = RedisStore(
         settings.state_url,
@@ -51,6 +60,7 @@ def connect(settings: Settings) -> tuple[Store, Broker]:
         shards=settings.shards,
         timeout=settings.state_timeout,
         strict=settings.durability == "strict",
+        first_contact=first_contact,
     )
     return store, broker
 

@@ -105,7 +105,9 @@ class DeadLetters:
         actor = by or self._means.settings.actor
 
         action = Redriving(self._means, self._means.new_id(), force=force, by=actor, reason=reason, rate=rate)
-        return await carry_out(self._means, choice, action, dry_run=dry_run)
+        return await carry_out(
+            self._means, choice, action, dry_run=dry_run, name="dlq redrive", by=actor, reason=reason
+        )
 
     async def discard(
         self,
@@ -134,7 +136,9 @@ class DeadLetters:
         action = Discarding(
             self._means, await self._means.subscribed(), then=then or "", by=actor, reason=reason
         )
-        return await carry_out(self._means, choice, action, dry_run=dry_run)
+        return await carry_out(
+            self._means, choice, action, dry_run=dry_run, name="dlq discard", by=actor, reason=reason
+        )
 
     async def edit(self, id: str, payload: Mapping[str, Any], *, reason: str, by: str | None = None) -> str:
         """Give a letter's job another payload: it begins anew as another event, and the letter is closed.

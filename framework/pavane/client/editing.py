@@ -13,6 +13,7 @@ from typing import Any
 import pydantic_core
 
 from pavane.client import views
+from pavane.client.audit import audited
 from pavane.client.means import Means
 from pavane.client.refusals import LetterNotFound, letter_refused
 from pavane.core import editing as core
@@ -129,15 +130,20 @@ async def edit(
         by=by or means.settings.actor,
         reason=reason,
     )
+    async with audited(means, "dlq edit", [letter.id], by=by, reason=reason):
+        return await _carry_out(means, call)
+
+
+async def _carry_out(means: Means, call: Edit) -> str:
     answer = await means.store.edit(call)
     match answer.outcome:
         case "done":
-            await means.publish(record, answer.rows)
+            await means.publish(call.record, answer.rows)
             return call.event.id
         case "refused":
-            raise letter_refused(record, letter.id, answer.reason)
+            raise letter_refused(call.record, call.letter, answer.reason)
         case "gone":
             raise LetterNotFound(
-                f"Dead letter {letter.id} was dealt with since it was read, or its job has died once more.",
+                f"Dead letter {call.letter} was dealt with since it was read, or its job has died once more.",
                 remedy="`pavane dlq ls` shows how it stands; edit what is there then.",
             )

@@ -5,8 +5,9 @@ Each action can also be foreseen, on a copy of the record, by the very function 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from pavane.client.means import Means
 from pavane.core import letters
@@ -15,6 +16,9 @@ from pavane.core.calls import CopyMark, Discard, Mark, Redrive
 from pavane.core.envelope import STEP, WAIT_UNTIL, copy_headers
 from pavane.core.record import JobKind, Record
 from pavane.ports.broker import Message, ToQueue, Unroutable
+
+AT_ONCE: Final = 100
+"""Letters in hand. The publisher has so many publishes in flight, and what a pass that dies leaves twice is bounded."""
 
 Settled: TypeAlias = Literal["done", "gone"] | tuple[Literal["refused"], str]
 """`done` and `gone` (dealt with elsewhere): the message may go; *refused*: it stays, for that reason."""
@@ -49,10 +53,19 @@ class Outcomes:
 
 
 class LetterAction(Protocol):
-    """Something done to many letters, one after the other."""
+    """Something done to many letters, some of them side by side."""
+
+    @property
+    def at_once(self) -> int:
+        """How many letters may be in hand at a time."""
+        ...
 
     async def settle(self, hand: InHand) -> Settled:
         """Do it. Doing it again, after an error, is harmless."""
+        ...
+
+    async def conclude(self) -> None:
+        """Do what is done together for those that were in hand, before any of their messages is acknowledged."""
         ...
 
     def foresee(self, record: Record, hand: InHand, now: int) -> Settled:
@@ -87,6 +100,12 @@ class Redriving:
         self._pause = round(1000 / rate) if rate else 0
         self._next_at = 0
         self._known: set[str] = set()
+        self._asking = asyncio.Lock()
+        self._marks: list[Mark] = []
+
+    @property
+    def at_once(self) -> int:
+        return 1 if self._pause else AT_ONCE
 
     async def settle(self, hand: InHand) -> Settled:
         queue = job_queue(self._means, hand)
@@ -102,8 +121,13 @@ class Redriving:
         except Unroutable:
             return "refused", f"{queue} does not exist"
         done = CopyMark(step=hand.step, kind=hand.kind, generation=answer.generation)
-        await self._means.store.mark(Mark(record=hand.record, copies=(done,)))
+        self._marks.append(Mark(record=hand.record, copies=(done,)))
         return "done"
+
+    async def conclude(self) -> None:
+        marks, self._marks = self._marks, []
+        if marks:
+            await self._means.store.mark_all(marks)
 
     def foresee(self, record: Record, hand: InHand, now: int) -> Settled:
         return _of_redrive(letters.redrive(record, self._call(hand), now)[1])
@@ -123,8 +147,10 @@ class Redriving:
 
     async def _exists(self, queue: str) -> bool:
         """Asked once, before anything is recorded: a job must not be sent where nothing takes it."""
-        if queue not in self._known and await self._means.broker.count([queue]) != [None]:
-            self._known.add(queue)
+        if queue not in self._known:
+            async with self._asking:
+                if queue not in self._known and await self._means.broker.count([queue]) != [None]:
+                    self._known.add(queue)
         return queue in self._known
 
     async def _keep_rate(self) -> None:
@@ -156,6 +182,13 @@ class Discarding:
         self._then: Literal["", "compensate", "leave"] = then
         self._by = by
         self._reason = reason
+
+    @property
+    def at_once(self) -> int:
+        return AT_ONCE
+
+    async def conclude(self) -> None:
+        """Each was done by itself."""
 
     async def settle(self, hand: InHand) -> Settled:
         answer = await self._means.store.discard(self._call(hand))

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from pavane.client.letter_actions import Outcomes
 from pavane.client.letter_filter import LetterFilter, Wanted
-from pavane.client.listing import AT_ONCE
 from pavane.client.means import Means
 from pavane.errors import UsageError
 from pavane.ports.store import FoundLetter, Place
+
+MANY = 500
+"""Letters read at a time. Every shard is asked for so many, so that few rounds are cheaper than small ones."""
 
 NOT_FOUND = "there is no such letter"
 
@@ -25,12 +27,14 @@ class Choice:
         all_queues: also go through queues that hold none of them: a message there may be what an earlier
             pass left behind.
         outcomes: what is known of some already.
+        listed: letters of the index, as far as they were looked at.
     """
 
     letters: dict[str, FoundLetter]
     matched: int
     all_queues: bool
     outcomes: Outcomes
+    listed: frozenset[str]
 
 
 async def choose(
@@ -56,13 +60,18 @@ async def choose(
             outcomes.skipped[id_] = NOT_FOUND
         elif wanted.takes(found):
             matching[id_] = found
+    listed = set(matching)
     if not ids:
-        matching = {found.letter.id: found async for found in every_letter(means) if wanted.takes(found)}
+        async for found in every_letter(means):
+            listed.add(found.letter.id)
+            if wanted.takes(found):
+                matching[found.letter.id] = found
     return Choice(
         letters=dict(list(matching.items())[:limit]),
         matched=len(matching) + len(outcomes.skipped),
         all_queues=everything or bool(outcomes.skipped),
         outcomes=outcomes,
+        listed=frozenset(listed),
     )
 
 
@@ -70,11 +79,11 @@ async def every_letter(means: Means) -> AsyncIterator[FoundLetter]:
     """All letters of the index, oldest first."""
     after: Place | None = None
     while True:
-        batch = await fetch_letters(means, after, AT_ONCE)
+        batch = await fetch_letters(means, after, MANY)
         for _, found in batch:
             if found is not None:
                 yield found
-        if len(batch) < AT_ONCE:
+        if len(batch) < MANY:
             return
         after = batch[-1][0]
 
@@ -84,5 +93,5 @@ async def fetch_letters(
 ) -> Sequence[tuple[Place, FoundLetter | None]]:
     """Letters behind a place; `None` for one that went while this was read."""
     places = await means.store.letters(after=after, limit=limit)
-    found = await asyncio.gather(*(means.store.letter(place.key) for place in places))
+    found = await asyncio.gather(*(means.store.letter(place.key, place.record) for place in places))
     return list(zip(places, found, strict=True))

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from pavane.client import sending
+from pavane.client.audit import audited
 from pavane.client.means import Means
 from pavane.client.refusals import NO_SUCH_RUN, refused
 from pavane.client.times import to_milliseconds
@@ -66,9 +67,10 @@ async def steer(means: Means, wish: Wish, run: str) -> None:
         ActionRefused: its status forbids it.
         StateUnavailable: the outcome is unknown.
     """
-    reason = await _carry_out(means, _call(means, wish, run, await means.subscribed()))
-    if reason:
-        raise refused(run, PARTICIPLES[wish.verb], reason)
+    call = _call(means, wish, run, await means.subscribed())
+    async with audited(means, f"runs {wish.verb}", [run], by=wish.by, reason=wish.reason):
+        if reason := await _carry_out(means, call):
+            raise refused(run, PARTICIPLES[wish.verb], reason)
 
 
 async def steer_all(means: Means, wish: Wish, runs: Sequence[str], *, dry_run: bool) -> BulkReport:
@@ -81,12 +83,21 @@ async def steer_all(means: Means, wish: Wish, runs: Sequence[str], *, dry_run: b
         StateUnavailable: it stopped on the way; doing it again is harmless.
     """
     subscribed = await means.subscribed()
+    calls = {run: _call(means, wish, run, subscribed) for run in runs}
     skipped: list[Skipped] = []
-    for run in runs:
-        call = _call(means, wish, run, subscribed)
-        reason = await (_foresee(means, call) if dry_run else _carry_out(means, call))
-        if reason:
-            skipped.append(Skipped(id=run, reason=reason))
+    if dry_run:
+        for run, call in calls.items():
+            if reason := await _foresee(means, call):
+                skipped.append(Skipped(id=run, reason=reason))
+        return BulkReport(matched=len(runs), done=len(runs) - len(skipped), dry_run=True, skipped=skipped)
+    async with audited(means, f"runs {wish.verb}", list(calls), by=wish.by, reason=wish.reason) as change:
+        change.done = done = dict[str, None]()
+        for run, call in calls.items():
+            if reason := await _carry_out(means, call):
+                skipped.append(Skipped(id=run, reason=reason))
+            else:
+                done[run] = None
+        change.skipped = [one.id for one in skipped]
     await means.drain()
     return BulkReport(matched=len(runs), done=len(runs) - len(skipped), dry_run=dry_run, skipped=skipped)
 
@@ -117,8 +128,9 @@ async def skip(
         by=actor,
         reason=reason,
     )
-    if refusal := await _settled(means, run, await means.store.skip(call)):
-        raise refused(run, "skipped", refusal, step=step)
+    async with audited(means, "runs skip", [run, step], by=by, reason=reason):
+        if refusal := await _settled(means, run, await means.store.skip(call)):
+            raise refused(run, "skipped", refusal, step=step)
 
 
 async def move_deadline(means: Means, run: str, to: datetime, *, reason: str, by: str | None = None) -> None:
@@ -132,8 +144,9 @@ async def move_deadline(means: Means, run: str, to: datetime, *, reason: str, by
     """
     actor, reason = _said(by, reason, means)
     call = MoveDeadline(record=run, at=to_milliseconds("to", to), by=actor, reason=reason)
-    if refusal := await _settled(means, run, await means.store.move_deadline(call)):
-        raise refused(run, "given another deadline", refusal)
+    async with audited(means, "runs deadline", [run], by=by, reason=reason):
+        if refusal := await _settled(means, run, await means.store.move_deadline(call)):
+            raise refused(run, "given another deadline", refusal)
 
 
 # one call

@@ -242,6 +242,16 @@ class Edited:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Filed:
+    """Answer to a filing: the letter is listed now, or was (*known*); its job has moved on (*gone*); or it is not
+    dead, for that `reason`."""
+
+    outcome: Literal["done", "known", "gone", "refused"]
+    reason: str = ""
+    rows: tuple[Publication, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reviewed:
     """What was due in one record: rows to publish. `deleted`: its retention was over."""
 
@@ -270,4 +280,5 @@ RenewAnswer = Renewed | Fenced
 EmitAnswer = Emitted | Refused | UnknownRun
 HoldAnswer = Held | NotPaused | UnknownRun
 ActionAnswer = Done | Refused | UnknownRun
+FileAnswer = Filed | UnknownRun
 RejectAnswer = Dead | Committed | PutBack | UnknownRun | Stale

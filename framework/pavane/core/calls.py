@@ -213,6 +213,25 @@ class Reject(Call):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class File(Call):
+    """List a letter whose message lies in its dead-letter queue, and that the record may not know.
+
+    `letter` and `event` are what its message says; `generation` is the one it died at, 1 at least. `own_record`
+    allows a record of the letter's own to be made.
+    """
+
+    step: str
+    worker: str
+    kind: JobKind = "step"
+    generation: int
+    letter: Letter
+    event: EventRow | None = None
+    own_record: bool = False
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CopyMark:
     """The copy of one generation of a job that is now safe on the wheel or in the dead-letter queue."""
 

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 T = TypeVar("T")
 
@@ -218,6 +219,29 @@ class BulkReport(View):
     done: int
     dry_run: bool = False
     skipped: list[Skipped] = Field(default_factory=list[Skipped])
+    _ids: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """What was done, or would be, in order, where the action knows it; no part of the JSON."""
+        return self._ids
+
+    def naming(self, ids: Iterable[str]) -> Self:
+        """The same report, which knows what was done."""
+        report = self.model_copy()
+        report._ids = tuple(ids)
+        return report
+
+
+class AuditEntry(View):
+    """That somebody has changed something. `outcome`: `begun`, `done`, `skipped`, or `failed:` and why."""
+
+    at: datetime
+    by: str
+    reason: str | None = None
+    action: str
+    subjects: list[str]
+    outcome: str
 
 
 class QueueInfo(View):

@@ -277,8 +277,15 @@ class Broker(Protocol):
         """
         ...
 
+    async def take(self, queue: str, limit: int) -> Sequence[Delivery]:
+        """Take up to `limit` messages, in their order, without subscribing; fewer only if there are no more now.
+
+        As with `get`, each must be acknowledged. No message beside those taken counts a delivery.
+        """
+        ...
+
     async def give_back(self) -> None:
-        """Return to the front of their queues what `get` has taken and nobody has acknowledged."""
+        """Return to the front of their queues what `get` and `take` have taken and nobody has acknowledged."""
         ...
 
     async def count(self, queues: Sequence[str]) -> list[QueueCount | None]:

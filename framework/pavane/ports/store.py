@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from pavane.core.answers import (
     ActionAnswer,
@@ -34,6 +34,7 @@ from pavane.core.answers import (
     EmitAnswer,
     FailAnswer,
     Fenced,
+    FileAnswer,
     HoldAnswer,
     Marked,
     Publication,
@@ -53,6 +54,7 @@ from pavane.core.calls import (
     Edit,
     Emit,
     Fail,
+    File,
     Hold,
     Mark,
     MoveDeadline,
@@ -91,10 +93,34 @@ class RunQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a listing stands: the item with this time and key was the last one. Items have a total order by both."""
+    """Where a listing stands: the item with this time and key was the last one. Items have a total order by both.
+
+    `record`: of a letter the record it belongs to, as far as the store knew it then.
+    """
 
     at: int
     key: str
+    record: str = field(default="", compare=False)
+
+
+NOWHERE: Final = Place(at=0, key="")
+AUDIT_KEPT: Final = 20_000
+"""Lines of the audit, about; the oldest go first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLine:
+    """That somebody has changed something: who, why, what was done to which ids or names, and with what outcome.
+
+    `place`: where it stands in the audit, at the store's time; the store says it.
+    """
+
+    by: str
+    reason: str
+    action: str
+    subjects: tuple[str, ...]
+    outcome: str
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +232,10 @@ class Store(Protocol):
         """Close a letter and write the job of the edited event, which the caller publishes with the answer's rows."""
         ...
 
+    async def file(self, call: File) -> FileAnswer:
+        """List a letter that lies in its queue, if the record has not got further than it."""
+        ...
+
     # what people do to a run (docs/steering.md); the rows of an answer belong published by the caller
 
     async def cancel(self, call: Cancel) -> ActionAnswer:
@@ -258,8 +288,20 @@ class Store(Protocol):
         """Ids of the dead letters in the index, oldest first, from behind `after`."""
         ...
 
-    async def letter(self, letter_id: str) -> FoundLetter | None:
-        """A letter of the index, with its record."""
+    async def letter(self, letter_id: str, record: str = "") -> FoundLetter | None:
+        """A letter of the index, with its record. Who knows the record spares the store the search for it."""
+        ...
+
+    # the audit
+
+    async def audit(self, line: AuditLine) -> None:
+        """Keep a line, behind all that are there. A call that is sent again keeps it twice."""
+        ...
+
+    async def audited(
+        self, *, since: int = 0, after: Place | None = None, limit: int = 100
+    ) -> list[AuditLine]:
+        """Lines of the audit, latest first, from behind `after` and not before `since`."""
         ...
 
     # what processes agree on

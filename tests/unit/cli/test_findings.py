@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from pavane.adapters.rabbitmq.oversight import Permissions, Policy, QueueOversight
+from pavane.cli.broker_checks import (
+    judge_consumer_timeout,
+    judge_dead_lettering,
+    judge_permissions,
+    judge_policies,
+)
 from pavane.cli.server_checks import StateFacts, judge_eviction, judge_persistence, judge_version
+from pavane.core.topology import Names
 
 
 def facts(aof: str = "ok", **config: str) -> StateFacts:
@@ -72,3 +82,75 @@ def test_versions_are_compared_as_numbers(version: str, status: str) -> None:
     finding = judge_version("broker_version", "RabbitMQ", version, (3, 10))
     assert finding.status == status
     assert bool(finding.remedy) == (status != "ok")
+
+
+NAMES = Names("shop")
+QUEUE = NAMES.queue("stock", "reserve")
+OWN = r"^shop\."
+
+
+def queue(*policies: Policy, leaving: int = 0) -> QueueOversight:
+    return QueueOversight(name=QUEUE, imposed=policies, leaving=leaving, leads_to=NAMES.intake("stock"))
+
+
+def policy(**sets: Any) -> Policy:
+    return Policy(
+        name="tidy up", kind="policy", sets={key.replace("_", "-"): value for key, value in sets.items()}
+    )
+
+
+@pytest.mark.parametrize(
+    ("sets", "status"),
+    [
+        ({"message_ttl": 1}, "error"),
+        ({"expires": 1}, "error"),
+        ({"max_length_bytes": 1}, "error"),
+        ({"delivery_limit": 19}, "error"),
+        ({"delivery_limit": 20}, "ok"),
+        ({"overflow": "drop-head"}, "warning"),
+        ({"dead_letter_exchange": "x", "message_ttl": 1}, "error"),
+        ({"queue_leader_locator": "balanced"}, "ok"),
+    ],
+)
+def test_a_policy_is_judged_by_what_takes_effect(sets: dict[str, Any], status: str) -> None:
+    found = judge_policies([queue(policy(**sets)), queue()], "/")
+    assert found.status == status
+    assert found.remedy == (None if status == "ok" else "`rabbitmqctl clear_policy -p / 'tidy up'`")
+
+
+@pytest.mark.parametrize(("before", "after", "status"), [(0, 5, "ok"), (5, 0, "ok"), (5, 3, "error")])
+def test_a_message_is_stuck_if_it_was_leaving_a_while_ago_and_still_is(
+    before: int, after: int, status: str
+) -> None:
+    found = judge_dead_lettering([queue(leaving=before)], [queue(leaving=after)])
+    assert found.status == status
+    assert ("3 messages" in found.summary) == (status == "error")
+
+
+@pytest.mark.parametrize(
+    ("configure", "write", "read", "declares", "says"),
+    [
+        (".*", ".*", ".*", True, "the queues of all workers"),
+        ("", ".*", ".*", True, "may not declare shop.events"),
+        ("", ".*", ".*", False, "the queues of all workers"),
+        ("", OWN, r"\.stock", False, "the queues of stock.reserve."),
+        ("", OWN, "^$", False, "may not read shop.q.mail.confirm"),
+        ("", r"^shop\.(jobs|dlx|delay)", ".*", False, "may not write to shop.events."),
+        ("(?|x)", ".*", ".*", True, "not seen"),
+    ],
+)
+def test_a_user_needs_what_a_process_does(
+    configure: str, write: str, read: str, declares: bool, says: str
+) -> None:
+    may = Permissions(configure=configure, write=write, read=read)
+    found = judge_permissions("a b", "/", may, NAMES, ["mail.confirm", "stock.reserve"], declares=declares)
+    assert says in found.summary
+    if found.status == "error":
+        assert (found.remedy or "").startswith("`rabbitmqctl set_permissions -p / 'a b' ")
+
+
+def test_what_the_app_accepts_is_not_too_long() -> None:
+    assert judge_consumer_timeout([], known=True).status == "ok"
+    assert judge_consumer_timeout([], known=False).summary.startswith("not seen")
+    two = judge_consumer_timeout([("a.b", "Its lease is 7200 s."), ("c.d", "")], known=True)
+    assert (two.status, "a.b (and 1 more workers)" in two.summary) == ("error", True)

@@ -93,12 +93,14 @@ def test_what_people_do_is_told_with_their_names_and_words() -> None:
         ),
         line("cancelled", reason="cancelled", detail=left),
         line("deadline_moved", by="operator-1", reason="be patient", detail=moved),
+        line("deadline_moved", by="operator-1", reason="first", detail=moved | {"before": None}),
         line("redriven", worker="s.w", step_id="s.w:e1", by="operator-1", reason="mended"),
     ) == [
         "cancel_requested | operator-1 |  | without undo; too late",
         "cancel_requested | operator-2 |  | refused: the run has ended, completed; too",
         "cancelled |  |  | left as they are: s.w, s.v, and 3 more",
         "deadline_moved | operator-1 |  | to 2026-01-03 00:00:00, was 2026-01-02 00:00:00; be patient",
+        "deadline_moved | operator-1 |  | to 2026-01-03 00:00:00, there was none before; first",
         "redriven | s.w |  | by operator-1: mended",
     ]
 
@@ -108,7 +110,7 @@ def test_marks_name_the_worker() -> None:
         line("stalled", reason="dead:s.w:e1"), line("unstalled", reason="unroutable:order.placed")
     ) == [
         "stalled |  |  | waits for somebody: the dead letter of s.w",
-        "unstalled |  |  | no longer: unroutable:order.placed",
+        "unstalled |  |  | no longer: no queue takes order.placed",
     ]
 
 

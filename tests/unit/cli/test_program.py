@@ -163,7 +163,7 @@ def test_an_app_is_loaded_from_the_present_folder(tmp_path: Path, monkeypatch: p
     assert load_app("clitest_good:app", Settings()) is loaded
 
 
-@pytest.mark.parametrize("words", ["gates ls", "topology export APP", "dlq reindex", "health --live"])
+@pytest.mark.parametrize("words", ["gates ls", "topology export APP", "dashboard", "health --live"])
 def test_what_is_promised_for_later_is_refused_by_name(
     words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -161,6 +161,12 @@ class MemoryBroker:
     async def get(self, queue: str) -> Delivery | None:
         return self._existing(queue).pop()
 
+    async def take(self, queue: str, limit: int) -> list[Delivery]:
+        taken: list[Delivery] = []
+        while len(taken) < limit and (delivery := self._existing(queue).pop()) is not None:
+            taken.append(delivery)
+        return taken
+
     async def give_back(self) -> None:
         self._check()
         for queue in self._queues.values():

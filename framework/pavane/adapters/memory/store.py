@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from pavane.core import (
@@ -15,6 +16,7 @@ from pavane.core import (
     begin,
     compensation,
     editing,
+    filing,
     identity,
     letters,
     limiting,
@@ -34,6 +36,7 @@ from pavane.core.answers import (
     EmitAnswer,
     FailAnswer,
     Fenced,
+    FileAnswer,
     HoldAnswer,
     Marked,
     Publication,
@@ -54,6 +57,7 @@ from pavane.core.calls import (
     Edit,
     Emit,
     Fail,
+    File,
     Hold,
     Mark,
     MoveDeadline,
@@ -70,7 +74,7 @@ from pavane.core.limiting import Rate, Turns
 from pavane.core.record import History, Record
 from pavane.errors import StateUnavailable
 from pavane.ports.clock import Clock
-from pavane.ports.store import FoundLetter, Handed, Place, Registration, RunQuery, Tick
+from pavane.ports.store import AuditLine, FoundLetter, Handed, Place, Registration, RunQuery, Tick
 
 C = TypeVar("C", bound=Call)
 A = TypeVar("A")
@@ -92,6 +96,7 @@ class MemoryStore:
         self._turns: dict[str, Turns] = {}
         self._handed: dict[str, dict[Handed, None]] = defaultdict(dict)
         self._left = asyncio.Event()
+        self._audit: list[AuditLine] = []
         self._notify: Callable[[int, int], None] = ignore_due
 
     @property
@@ -168,6 +173,9 @@ class MemoryStore:
     async def edit(self, call: Edit) -> Edited:
         return self._apply(editing.edit, call)
 
+    async def file(self, call: File) -> FileAnswer:
+        return self._apply(filing.file, call)
+
     async def cancel(self, call: Cancel) -> ActionAnswer:
         return self._apply(steering.cancel, call)
 
@@ -231,15 +239,33 @@ class MemoryStore:
         places = sorted((self._records[key].letters[id_].dead_at, id_) for id_, key in self._letters.items())
         if after is not None:
             places = [place for place in places if place > (after.at, after.key)]
-        return [Place(at=at, key=key) for at, key in places[:limit]]
+        return [Place(at=at, key=key, record=self._letters[key]) for at, key in places[:limit]]
 
-    async def letter(self, letter_id: str) -> FoundLetter | None:
+    async def letter(self, letter_id: str, record: str = "") -> FoundLetter | None:
         self._answers()
         key = self._letters.get(letter_id)
         if key is None:
             return None
-        record = self._records[key].fork()
-        return FoundLetter(record=record, letter=record.letters[letter_id])
+        found = self._records[key].fork()
+        return FoundLetter(record=found, letter=found.letters[letter_id])
+
+    # the audit
+
+    async def audit(self, line: AuditLine) -> None:
+        self._answers()
+        place = Place(at=self._clock.now(), key=f"{len(self._audit):020}")
+        self._audit.append(replace(line, place=place))
+
+    async def audited(
+        self, *, since: int = 0, after: Place | None = None, limit: int = 100
+    ) -> list[AuditLine]:
+        self._answers()
+        found = [
+            line
+            for line in reversed(self._audit)
+            if line.place.at >= since and (after is None or line.place.key < after.key)
+        ]
+        return found[:limit]
 
     # what processes agree on
 

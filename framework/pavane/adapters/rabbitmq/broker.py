@@ -6,18 +6,15 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from aiormq import spec
 from aiormq.channel import Channel
 from aiormq.exceptions import ChannelNotFoundEntity
 from yarl import URL
 
 from pavane.adapters.rabbitmq import decode
-from pavane.adapters.rabbitmq.acks import Acks
 from pavane.adapters.rabbitmq.border import border
-from pavane.adapters.rabbitmq.connection import Link
+from pavane.adapters.rabbitmq.connection import CONNECT_TIMEOUT, Link
 from pavane.adapters.rabbitmq.declare import bind, declare, delete, plan, restore, unbind
-from pavane.adapters.rabbitmq.decode import named_properties
-from pavane.adapters.rabbitmq.delivery import read_delivery
+from pavane.adapters.rabbitmq.getter import Getter
 from pavane.adapters.rabbitmq.publisher import Publisher
 from pavane.adapters.rabbitmq.subscription import RabbitMQSubscription
 from pavane.adapters.rabbitmq.topology import Binding, Declarations, declarations, ways_to
@@ -40,6 +37,7 @@ class RabbitMQBroker:
         heartbeat: seconds between signs of life; a frozen peer is noticed within three of them.
         publish_timeout: seconds until a publish that was not confirmed is given up.
         max_body: bytes of the longest body of an event.
+        first_contact: seconds that opening may take, all nodes together.
         name: of the connections, for the broker's own tools.
     """
 
@@ -51,12 +49,15 @@ class RabbitMQBroker:
         heartbeat: float = 15.0,
         publish_timeout: float = 10.0,
         max_body: int = 262_144,
+        first_contact: float = CONNECT_TIMEOUT,
         name: str = "pavane",
     ) -> None:
         self._names = Names(namespace)
         nodes = [URL(url.strip()) for url in urls.split(",") if url.strip()]
-        self._publishing = Link(nodes, name=f"{name} publish", heartbeat=heartbeat)
-        self._consuming = Link(nodes, name=f"{name} consume", heartbeat=heartbeat)
+        self._publishing, self._consuming = (
+            Link(nodes, name=f"{name} {what}", heartbeat=heartbeat, first_contact=first_contact)
+            for what in ("publish", "consume")
+        )
         self._publisher = Publisher(
             self._publishing,
             self._names,
@@ -65,9 +66,7 @@ class RabbitMQBroker:
             missing=self._exchange_missing,
         )
         self._subscriptions: list[RabbitMQSubscription] = []
-        self._getter: Channel | None = None
-        self._getter_acks: Acks | None = None
-        self._getting = asyncio.Lock()
+        self._getter = Getter(self._consuming)
         self._declared: Declarations | None = None
         self._restoring: asyncio.Task[None] | None = None
 
@@ -91,13 +90,11 @@ class RabbitMQBroker:
         if self._restoring:
             self._restoring.cancel()
         closing = [asyncio.create_task(subscription.close()) for subscription in subscriptions]
-        if self._getter_acks:
-            self._getter_acks.stop()
+        self._getter.stop()
         if closing:
             _, late = await asyncio.wait(closing, timeout=CLOSE_TIMEOUT)
             for task in late:
                 task.cancel()
-        self._getter = self._getter_acks = None
         await asyncio.gather(self._publishing.close(), self._consuming.close())
 
     async def plan(self, topology: Topology) -> list[TopologyChange]:
@@ -147,26 +144,13 @@ class RabbitMQBroker:
         return subscription
 
     async def get(self, queue: str) -> Delivery | None:
-        async with self._getting:
-            channel, acks = await self._get_channel()
-            with border(f"taking a message from {queue}"):
-                taken = await channel.basic_get(queue, timeout=REPLY_TIMEOUT)
-        if isinstance(taken.delivery, spec.Basic.GetEmpty):
-            return None
-        properties = named_properties(taken.header.properties)
-        delivery = read_delivery(taken.delivery_tag or 0, properties, taken.body, queue, acks.settle)
-        acks.delivered(delivery.tag)
-        return delivery
+        return await self._getter.get(queue)
+
+    async def take(self, queue: str, limit: int) -> list[Delivery]:
+        return await self._getter.take(queue, limit)
 
     async def give_back(self) -> None:
-        async with self._getting:
-            channel, acks = self._getter, self._getter_acks
-            self._getter = self._getter_acks = None
-            if channel is None or acks is None or channel.is_closed:
-                return
-            acks.stop()
-            with border("closing a channel"):
-                await channel.close(timeout=REPLY_TIMEOUT)
+        await self._getter.give_back()
 
     async def count(self, queues: Sequence[str]) -> list[QueueCount | None]:
         channel: Channel | None = None
@@ -179,12 +163,6 @@ class RabbitMQBroker:
             with border("closing a channel"):
                 await channel.close(timeout=REPLY_TIMEOUT)
         return counts
-
-    async def _get_channel(self) -> tuple[Channel, Acks]:
-        if self._getter is None or self._getter_acks is None or self._getter.is_closed:
-            self._getter, tap = await self._consuming.tapped_channel()
-            self._getter_acks = Acks(self._getter, tap)
-        return self._getter, self._getter_acks
 
     async def _restore_queue(self, queue: str) -> bool:
         """Declare a queue again that was deleted under its consumer, if this process declared it before."""

@@ -43,10 +43,14 @@ class Link:
         urls: nodes of one cluster, tried in turn.
         name: what the broker's own tools show for the connection.
         heartbeat: seconds; bounds how long a dead peer goes unnoticed (three times as long at most).
+        first_contact: seconds that opening may take, all nodes together.
     """
 
-    def __init__(self, urls: Sequence[URL], *, name: str, heartbeat: float) -> None:
+    def __init__(
+        self, urls: Sequence[URL], *, name: str, heartbeat: float, first_contact: float = CONNECT_TIMEOUT
+    ) -> None:
         self._urls = urls
+        self._first_contact = first_contact
         self._users = [user_of(url) for url in urls]
         self._turn = 0
         self._name = name
@@ -78,7 +82,7 @@ class Link:
         refusals: list[BrokerUnavailable] = []
         for _ in self._urls:
             try:
-                connection = await self._connect()
+                connection = await self._connect(self._first_contact / len(self._urls))
             except BrokerUnavailable as refusal:
                 refusals.append(refusal)
                 self._turn += 1
@@ -160,13 +164,13 @@ class Link:
     def _where(self) -> str:
         return place(self._urls[self._turn % len(self._urls)])
 
-    async def _connect(self) -> AbstractConnection:
+    async def _connect(self, timeout: float = CONNECT_TIMEOUT) -> AbstractConnection:
         url = self._urls[self._turn % len(self._urls)]
         asked_before = _asked()
         try:
             tapped = await aio_pika.connect(
                 url,
-                timeout=CONNECT_TIMEOUT,
+                timeout=timeout,
                 heartbeat=self._heartbeat,
                 client_properties={"connection_name": self._name},
                 connection_class=_Tapped,

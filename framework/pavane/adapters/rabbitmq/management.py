@@ -67,14 +67,17 @@ class Management:
         )
 
     def _ask(self, kind: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._get(f"{kind}/{self._vhost}")
+        return found
+
+    def _get(self, path: str) -> Any:
         refusal = ""
         for node in self._nodes:
             parts = urlsplit(node)
             place = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
             try:
-                with urllib.request.urlopen(self._request(node, kind), timeout=self._timeout) as answer:
-                    found: list[dict[str, Any]] = json.load(answer)
-                    return found
+                with urllib.request.urlopen(self._request(node, path), timeout=self._timeout) as answer:
+                    return json.load(answer)
             except urllib.error.HTTPError as error:
                 refusal = f"{place}: it answers {error.code}"
             except (OSError, http.client.HTTPException) as error:
@@ -86,14 +89,14 @@ class Management:
             remedy=_REMEDY,
         )
 
-    def _request(self, node: str, kind: str) -> urllib.request.Request:
+    def _request(self, node: str, path: str) -> urllib.request.Request:
         parts = urlsplit(node)
         host = parts.netloc.rpartition("@")[2]
         who = parts if parts.username is not None else self._broker
         user, password = unquote(who.username or "guest"), unquote(who.password or "guest")
         word = base64.b64encode(f"{user}:{password}".encode()).decode()
         return urllib.request.Request(
-            f"{parts.scheme}://{host}{parts.path}/api/{kind}/{self._vhost}",
+            f"{parts.scheme}://{host}{parts.path}/api/{path}",
             headers={"Authorization": f"Basic {word}"},
         )
 

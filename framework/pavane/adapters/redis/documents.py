@@ -18,6 +18,7 @@ from pavane.core.calls import (
     Edit,
     Emit,
     Fail,
+    File,
     JoinSpec,
     Mark,
     Redrive,
@@ -299,3 +300,21 @@ def edit(call: Edit, blobs: Blobs) -> Document:
         "by": call.by,
         "reason": call.reason,
     }
+
+
+def file(call: File, blobs: Blobs) -> Document:
+    document: Document = {
+        "subscribed": call.subscribed,
+        "step": call.step,
+        "worker": call.worker,
+        "kind": call.kind,
+        "generation": call.generation,
+        "letter": letter_in(call.letter),
+        "by": call.by,
+        "reason": call.reason,
+    }
+    if call.event is not None:
+        document["event"] = event_in(call.event, blobs)
+    if call.own_record:
+        document["own_record"] = True
+    return document

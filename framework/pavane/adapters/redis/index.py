@@ -6,6 +6,7 @@ Each shard lists for itself in the order asked for; the first of all of them tog
 from __future__ import annotations
 
 import asyncio
+from itertools import zip_longest
 from typing import Any
 
 from pavane.adapters.redis import rows
@@ -38,6 +39,7 @@ class Index:
             "until_": "+inf",
             "newest_first": False,
             "prefix": "",
+            "owners": True,
         }
         return await self._places(document, after, limit)
 
@@ -72,6 +74,10 @@ class Index:
                 for shard in range(self._server.shards)
             )
         )
-        found = [Place(at=int(score), key=key) for _, flat in answers for key, score in rows.pairs(flat)]
+        found = [
+            Place(at=int(score), key=key, record=(owner or b"").decode())
+            for _, flat, owners in answers
+            for (key, score), owner in zip_longest(rows.pairs(flat), owners)
+        ]
         found.sort(key=lambda place: (place.at, place.key), reverse=document["newest_first"])
         return found[:limit]

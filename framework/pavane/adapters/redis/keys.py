@@ -50,6 +50,7 @@ In slots of their own:
                                         microseconds; `<limit>` is its name, with a digest of its key if it has one
     <namespace>:rate:{<limit>}:waiting
                                 zset    job -> its turn, of those that were too early
+    <namespace>:audit           stream  `line`: JSON of a change that somebody has made; about the last 20,000
     <namespace>:lock:<name>     hash    `owner`, `until`, and a `token` that grows with every new owner
 
 Who removes what: the keys of a run go when a tick, or any call, finds that its retention is over. The keys of
@@ -99,6 +100,9 @@ class Keys:
 
     def rate(self, limiter: str) -> bytes:
         return f"{self._namespace}:rate:{{{limiter}}}".encode()
+
+    def audit(self) -> bytes:
+        return f"{self._namespace}:audit".encode()
 
     def lock(self, name: str) -> bytes:
         return f"{self._namespace}:lock:{name}".encode()

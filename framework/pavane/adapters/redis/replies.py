@@ -138,6 +138,7 @@ READERS: Mapping[bytes, Reader] = {
     b"redriven": plain(answers.Redriven),
     b"discarded": with_rows(answers.Discarded),
     b"edited": with_rows(answers.Edited),
+    b"filed": with_rows(answers.Filed),
 }
 
 

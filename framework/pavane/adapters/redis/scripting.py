@@ -47,15 +47,19 @@ DRAINING = frozenset(
         "disclaim",
         "hand_over",
         "give_back_turn",
+        "cancel",
+        "compensate",
+        "audit",
     }
-    | {"cancel", "compensate"}
 )
 """Calls that work when memory is full: what is running may end, and what is over may go. Whoever ends runs to make
 room must be heard; a skip brings an event, and a pause stops nothing where nothing can begin."""
 
-READING = frozenset({"present", "read", "history", "places", "owner"})
+READING = frozenset({"present", "read", "history", "places", "owner", "audited"})
 
-ADDING = frozenset({"start", "emit", "begin", "commit", "redrive", "discard", "edit", "claim", "take_turn"})
+ADDING = frozenset(
+    {"start", "emit", "begin", "commit", "redrive", "discard", "edit", "file", "claim", "take_turn"}
+)
 STEERING = frozenset({"pause", "hold", "resume", "skip", "move_deadline"})
 """Refused when memory is full."""
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from redis.exceptions import ResponseError
 
-from pavane.adapters.redis.border import refused, state_lost
+from pavane.adapters.redis.border import refused, state_lost, unavailable
 from pavane.adapters.redis.cluster import Cluster
 from pavane.adapters.redis.documents import Blobs, Document, to_json
 from pavane.adapters.redis.keys import Keys
@@ -70,14 +70,21 @@ def link_to(location: Location, *, patience: float, timeout: float) -> Link:
 
 
 class Server:
-    """Runs scripts and commands; see `pavane.ports.store` for what may be raised."""
+    """Runs scripts and commands; see `pavane.ports.store` for what may be raised.
 
-    def __init__(self, url: str, *, keys: Keys, shards: int, timeout: float, library: Library) -> None:
+    Args:
+        first_contact: seconds that the first answer may take.
+    """
+
+    def __init__(
+        self, url: str, *, keys: Keys, shards: int, timeout: float, first_contact: float, library: Library
+    ) -> None:
         self.keys = keys
         self.shards = shards
         self._location = locate(url)
         self._place = self._location.place
         self._timeout = timeout
+        self._first_contact = min(timeout, first_contact)
         self._library = library
         self._loading: dict[bytes, asyncio.Task[None]] = {}
         self._epochs: list[bytes] = [b""] * shards
@@ -86,7 +93,10 @@ class Server:
 
     async def connect(self) -> None:
         """Find the server and learn the shards' epochs."""
-        await self.command(b"PING")
+        try:
+            await asyncio.wait_for(self.command(b"PING"), self._first_contact)
+        except TimeoutError as silent:
+            raise refused(unavailable(silent), self._place) from None
         await self.learn_epochs()
 
     async def give_scripts(self) -> None:

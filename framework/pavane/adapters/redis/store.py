@@ -12,6 +12,7 @@ import orjson
 
 from pavane.adapters.redis import actions, documents, replies, rows
 from pavane.adapters.redis.agreements import Agreements
+from pavane.adapters.redis.audit import Audit
 from pavane.adapters.redis.checks import check_server
 from pavane.adapters.redis.documents import Blobs, Document
 from pavane.adapters.redis.index import Index
@@ -28,6 +29,7 @@ from pavane.core.answers import (
     EmitAnswer,
     FailAnswer,
     Fenced,
+    FileAnswer,
     HoldAnswer,
     Marked,
     Redriven,
@@ -46,6 +48,7 @@ from pavane.core.calls import (
     Edit,
     Emit,
     Fail,
+    File,
     Hold,
     Mark,
     MoveDeadline,
@@ -60,7 +63,16 @@ from pavane.core.calls import (
 )
 from pavane.core.limiting import Rate
 from pavane.core.record import History, Record
-from pavane.ports.store import FoundLetter, Handed, Place, Registration, RunQuery, Tick
+from pavane.ports.store import (
+    AUDIT_KEPT,
+    AuditLine,
+    FoundLetter,
+    Handed,
+    Place,
+    Registration,
+    RunQuery,
+    Tick,
+)
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +86,7 @@ class RedisStore:
         shards: into how many slots the records are spread; fixed for the life of the namespace.
         timeout: seconds until a call that was not answered raises `StateUnavailable`.
         strict: refuse a server that does not write each commit to its disk before it answers.
+        first_contact: seconds that its first answer may take, if that is less than `timeout`.
         library: what runs on the server; for tests that move the clock.
     """
 
@@ -85,15 +98,22 @@ class RedisStore:
         shards: int = 16,
         timeout: float = 5.0,
         strict: bool = False,
+        first_contact: float = 5.0,
         library: Library | None = None,
     ) -> None:
         self._strict = strict
         self._keys = keys = Keys(namespace, shards)
         self._server = server = Server(
-            url, keys=keys, shards=shards, timeout=timeout, library=library or load_library()
+            url,
+            keys=keys,
+            shards=shards,
+            timeout=timeout,
+            first_contact=first_contact,
+            library=library or load_library(),
         )
         self._index = Index(server)
         self._agreements = Agreements(server)
+        self._audit = Audit(server)
         self._notify: Callable[[int, int], None] = ignore_due
 
     @property
@@ -194,6 +214,10 @@ class RedisStore:
         answer: Edited = await self._call("edit", call, documents.edit)
         return answer
 
+    async def file(self, call: File) -> FileAnswer:
+        answer: FileAnswer = await self._call("file", call, documents.file)
+        return answer
+
     async def cancel(self, call: Cancel) -> ActionAnswer:
         answer: ActionAnswer = await self._call("cancel", call, actions.cancel)
         return answer
@@ -260,12 +284,22 @@ class RedisStore:
     async def letters(self, *, after: Place | None = None, limit: int = 100) -> list[Place]:
         return await self._index.letters(after=after, limit=limit)
 
-    async def letter(self, letter_id: str) -> FoundLetter | None:
-        key = await self._index.record_of(letter_id)
-        record = await self.read(key) if key is not None else None
-        if record is None or letter_id not in record.letters:
+    async def letter(self, letter_id: str, record: str = "") -> FoundLetter | None:
+        key = record or await self._index.record_of(letter_id)
+        found = await self.read(key) if key is not None else None
+        if found is None or letter_id not in found.letters:
             return None
-        return FoundLetter(record=record, letter=record.letters[letter_id])
+        return FoundLetter(record=found, letter=found.letters[letter_id])
+
+    # the audit
+
+    async def audit(self, line: AuditLine) -> None:
+        await self._audit.add(line, kept=AUDIT_KEPT)
+
+    async def audited(
+        self, *, since: int = 0, after: Place | None = None, limit: int = 100
+    ) -> list[AuditLine]:
+        return await self._audit.lines(since=since, after=after, limit=limit)
 
     # what processes agree on
 

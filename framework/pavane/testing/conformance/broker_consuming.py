@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from pavane.core.topology import DELIVERY_LIMIT
 from pavane.errors import BrokerUnavailable
-from pavane.ports.broker import Broker, Message, QueueCount, ToQueue
+from pavane.ports.broker import Broker, Delivery, Message, QueueCount, ToQueue
 from pavane.testing.conformance.broker_stage import BrokerSuite, Inbox, Stage
 
 
@@ -151,6 +153,29 @@ class Consuming(BrokerSuite):
         await broker.close()
         await broker.open()
         await stage.until_ready(stage.first, 1)
+
+    async def test_so_many_are_taken_as_are_wanted_and_no_other_counts_a_delivery(
+        self, broker: Broker
+    ) -> None:
+        stage = await Stage.build(broker, self.namespace)
+        bodies = [str(number).encode() for number in range(700)]
+        await asyncio.gather(*(stage.emit(body) for body in bodies))
+        await stage.until_ready(stage.first, len(bodies))
+        taken: list[Delivery] = []
+        for wanted in (1, 300, 300):
+            batch = await broker.take(stage.first, wanted)
+            assert len(batch) == wanted
+            taken += batch
+            for delivery in batch[::2]:
+                delivery.ack()
+        taken += await broker.take(stage.first, 300)
+        assert [delivery.message.body for delivery in taken] == bodies
+        assert await broker.take(stage.first, 10) == []
+        assert {delivery.delivery_count for delivery in taken} == {0}
+        for delivery in taken:
+            delivery.ack()
+        await broker.give_back()
+        assert await broker.get(stage.first) is None
 
     async def test_consuming_a_queue_that_does_not_exist_fails(self, broker: Broker) -> None:
         await Stage.build(broker, self.namespace)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from pavane.core.answers import Committed, Dead, Discarded, PutBack, Redriven, Refused, Stale
+from pavane.core.answers import (
+    Committed,
+    Dead,
+    Discarded,
+    Filed,
+    PutBack,
+    Redriven,
+    Refused,
+    Stale,
+    UnknownRun,
+)
 from pavane.core.calls import Policy
 from pavane.core.identity import letter_id
 from pavane.ports.store import Place, Store
@@ -101,6 +111,46 @@ class Lettering(StoreSuite):
         assert isinstance(await stage.commit(row.step, grant.token, "mid"), Committed)
         line = next(line for line in (await stage.read()).history if line.kind == "redriven")
         assert (line.by, dict(line.detail)) == ("operator-1", {"edited": call.event.id, "key": "kept"})
+
+    async def test_a_letter_that_the_record_does_not_know_is_filed_at_its_own_generation(
+        self, store: Store
+    ) -> None:
+        stage = await Stage.built(store)
+        step = stage.job()
+        assert isinstance(await stage.file(step, 3), Filed)
+        assert await stage.file(step, 3) == Filed(outcome="known")
+        record = await stage.read()
+        work = record.steps[step].work
+        assert (work.generation, work.unpublished, record.head.stalled) == (3, "", [f"dead:{step}"])
+        [place] = await store.letters()
+        assert (place.key, place.record) == (letter_id(stage.run, step, "step"), stage.run)
+        [line] = [line for line in record.history if line.kind == "adopted"]
+        assert (line.by, line.reason, line.step) == ("operator-1", "Redis was restored", step)
+        assert await store.redrive(stage.redrive(step, 3)) == Redriven(outcome="publish", generation=4)
+        grant = await stage.granted(generation=4)
+        assert isinstance(await stage.commit(step, grant.token, "mid"), Committed)
+
+    async def test_a_letter_whose_job_has_got_further_is_not_filed(self, store: Store) -> None:
+        stage = await Stage.built(store)
+        step = stage.job()
+        grant = await stage.granted()
+        assert await stage.file(step, 1) == Filed(outcome="refused", reason="step_running")
+        await stage.fail(step, grant.token)
+        assert await stage.file(step, 1) == Filed(outcome="gone")
+        assert await stage.file(step, 2, kind="undo") == Filed(outcome="refused", reason="no_undo")
+        await stage.done("s.v")
+        assert await stage.file(stage.job("s.v"), 5) == Filed(outcome="gone")
+        assert await store.letters() == []
+
+    async def test_a_letter_without_its_run_is_filed_in_a_record_of_its_own(self, store: Store) -> None:
+        stage = Stage(store)
+        assert await stage.file("s.w:odd", 1) == UnknownRun()
+        filed = await stage.file("s.w:odd", 1, record="~odd", own_record=True)
+        assert filed == Filed(outcome="done")
+        [place] = await store.letters()
+        found = await store.letter(place.key, place.record)
+        assert found is not None
+        assert (found.record.head.key, found.letter.generation) == ("~odd", 1)
 
     async def test_a_message_that_cannot_become_a_job_is_dead_lettered_without_a_lease(
         self, store: Store

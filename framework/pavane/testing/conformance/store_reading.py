@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from pavane.core.identity import shard_of
 from pavane.core.limiting import Rate
-from pavane.ports.store import Handed, Place, Registration, RunQuery, Store
+from pavane.ports.store import NOWHERE, AuditLine, Handed, Place, Registration, RunQuery, Store
 from pavane.testing.conformance.store_stage import HOUR, SOON, Stage, StoreSuite
 
 
@@ -171,3 +172,20 @@ class Reading(StoreSuite):
         shard = shard_of(stage.run, store.shards)
         assert told[-1][0] == shard
         assert told[-1][1] == (await stage.tick()).next_due
+
+    async def test_the_audit_keeps_every_line_and_lists_the_latest_first(self, store: Store) -> None:
+        told = [
+            AuditLine(
+                by="operator-1", reason="schön \x1b", action="dlq redrive", subjects=subjects, outcome="begun"
+            )
+            for subjects in (("a",), (), ("b", "ü"))
+        ]
+        for line in told:
+            await store.audit(line)
+            await self.pass_time(2)
+        found = await store.audited()
+        assert [replace(line, place=NOWHERE) for line in found] == told[::-1]
+        assert await store.audited(limit=1) == found[:1]
+        assert await store.audited(after=found[0].place) == found[1:]
+        assert await store.audited(since=found[1].place.at) == found[:2]
+        assert await store.audited(after=found[2].place) == []

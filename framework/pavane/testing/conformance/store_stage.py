@@ -16,6 +16,7 @@ from pavane.core.answers import (
     Committed,
     FailAnswer,
     Fenced,
+    FileAnswer,
     Granted,
     HoldAnswer,
     RejectAnswer,
@@ -31,6 +32,7 @@ from pavane.core.calls import (
     Discard,
     Edit,
     Fail,
+    File,
     Hold,
     Mark,
     MoveDeadline,
@@ -319,6 +321,21 @@ class Stage:
             by="operator-1",
             reason="mistyped",
         )
+
+    async def file(self, step: str, generation: int, **changed: Any) -> FileAnswer:
+        """List a letter as its message would have it listed."""
+        call = File(
+            record=self.run,
+            subscribed=self.subscribed,
+            step=step,
+            worker=step.partition(":")[0],
+            generation=generation,
+            letter=self.verdict(step).letter,
+            event=self.first,
+            by="operator-1",
+            reason="Redis was restored",
+        )
+        return await self.store.file(replace(call, **changed))
 
     async def tick(self) -> Tick:
         """Review what is due where the run lives."""

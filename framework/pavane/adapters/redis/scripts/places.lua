@@ -1,6 +1,7 @@
 -- List members of an index in the order of their times, from behind a given one. KEYS[1] is any key of the shard.
 -- The call has `indexes` (names), `from` and `until_` (scores as Redis takes them), `newest_first`, `prefix` (of the
--- members wanted, may be empty), `limit`, and `after`: the last time and member seen. Writes nothing.
+-- members wanted, may be empty), `limit`, and `after`: the last time and member seen. Where `owners` is asked for, the
+-- records that letters belong to follow, in the same order. Writes nothing.
 
 local CHUNK = 200
 
@@ -42,5 +43,8 @@ return function()
   if refusal then return refusal end
   local found = {}
   for _, index in ipairs(CALL.indexes) do list(PREFIX .. index, found) end
-  return { 'places', found }
+  if not CALL.owners or #found == 0 then return { 'places', found, {} } end
+  local letters = {}
+  for i = 1, #found, 2 do letters[#letters + 1] = found[i] end
+  return { 'places', found, redis.call('HMGET', PREFIX .. 'letter_of', unpack(letters)) }
 end

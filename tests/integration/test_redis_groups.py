@@ -11,8 +11,9 @@ from redis.crc import key_slot
 
 from pavane import Client, Context, Event, Service, Settings, Workflow
 from pavane.app import App
+from pavane.cli.server_checks import state_checks
 from tests.servers import RabbitServer
-from tests.servers.redis_groups import RedisCluster, WatchedRedis
+from tests.servers.redis_groups import RedisCluster, WatchedRedis, command
 
 
 class Asked(Event, name="groups.asked"):
@@ -87,11 +88,17 @@ async def ask(client: Client, numbers: range) -> None:
                     break
 
 
+async def judged(url: str) -> dict[str, str]:
+    """What `pavane doctor` says of the servers themselves."""
+    return {one.name: one.status for one in await state_checks(Settings(state_url=url))}
+
+
 async def test_work_goes_on_when_the_sentinels_name_another_master(
     rabbit: RabbitServer, watched: WatchedRedis, namespace: str
 ) -> None:
     async with running(rabbit, watched.url, namespace) as client:
         await ask(client, range(5))
+        assert await judged(watched.url) == {"state_version": "ok", "persistence": "ok", "eviction": "ok"}
         await asyncio.to_thread(watched.master.kill)
         await ask(client, range(5, 10))
         assert watched.named_master() == watched.replicas[0].port
@@ -102,6 +109,9 @@ async def test_work_goes_on_when_a_master_of_the_cluster_dies(
 ) -> None:
     async with running(rabbit, cluster.url, namespace) as client:
         await ask(client, range(5))
+        command(cluster.masters[1], "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        assert await judged(cluster.url) == {"state_version": "ok", "persistence": "ok", "eviction": "error"}
+        command(cluster.masters[1], "CONFIG", "SET", "maxmemory-policy", "noeviction")
         await asyncio.to_thread(cluster.masters[0].kill)
         await ask(client, range(5, 20))
 

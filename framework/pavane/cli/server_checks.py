@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import aiormq
-from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from pavane.adapters.redis.clients import servers
 from pavane.cli.findings import Finding, error, not_seen, ok, warning
 from pavane.cli.session import PATIENCE
+from pavane.errors import PavaneError
 from pavane.settings import Settings
 
 OLDEST_BROKER: Final = (3, 10)
@@ -67,15 +68,30 @@ async def state_checks(settings: Settings) -> list[Finding]:
     """`state_version`, `persistence` and `eviction`, of a server that answers."""
     try:
         async with asyncio.timeout(PATIENCE):
-            facts = await _ask(str(settings.state_url))
-    except (RedisError, OSError, TimeoutError, ValueError) as refusal:
+            found = await _ask(str(settings.state_url))
+    except (RedisError, PavaneError, OSError, TimeoutError) as refusal:
         return state_not_seen(type(refusal).__name__)
+    judged = [(place, judge(facts, settings.durability)) for place, facts in found.items()]
+    if len(judged) == 1:
+        return judged[0][1]
+    return [_worst([(place, checks[at]) for place, checks in judged]) for at in range(3)]
+
+
+def judge(facts: StateFacts, durability: str) -> list[Finding]:
+    """One server by itself."""
     version = str(facts.server.get("redis_version", ""))
     return [
         judge_version("state_version", "Redis", version, OLDEST_STATE),
-        judge_persistence(facts, settings.durability),
+        judge_persistence(facts, durability),
         judge_eviction(facts),
     ]
+
+
+def _worst(findings: Sequence[tuple[str, Finding]]) -> Finding:
+    """What the masters of a cluster say of one check: the first of the worst answers, and whose it is."""
+    ranks = ("error", "warning", "ok")
+    place, worst = min(findings, key=lambda one: ranks.index(one[1].status))
+    return worst if worst.status == "ok" else replace(worst, summary=f"{place}: {worst.summary}")
 
 
 def state_not_seen(why: str) -> list[Finding]:
@@ -84,19 +100,23 @@ def state_not_seen(why: str) -> list[Finding]:
     return [not_seen(name, why, "See state_connection.") for name in names]
 
 
-async def _ask(url: str) -> StateFacts:
-    # Any: the library's own annotations are incomplete here.
-    make: Any = Redis
-    client = make.from_url(url, socket_timeout=PATIENCE, decode_responses=True)
+async def _ask(urls: str) -> dict[str, StateFacts]:
+    """What each server says, by its place."""
+    clients = await servers(urls, PATIENCE)
     try:
-        return StateFacts(
-            server=await _mapping(client.info("server")),
-            persistence=await _mapping(client.info("persistence")),
-            memory=await _mapping(client.info("memory")),
-            config=await _mapping(client.config_get("append*", "save", "maxmemory-policy")),
-        )
+        return {place: await _facts(client) for place, client in clients}
     finally:
-        await client.aclose()
+        for _, client in clients:
+            await client.aclose()
+
+
+async def _facts(client: Any) -> StateFacts:
+    return StateFacts(
+        server=await _mapping(client.info("server")),
+        persistence=await _mapping(client.info("persistence")),
+        memory=await _mapping(client.info("memory")),
+        config=await _mapping(client.config_get("append*", "save", "maxmemory-policy")),
+    )
 
 
 async def _mapping(asked: Any) -> dict[str, Any]:

@@ -77,10 +77,14 @@ class Cluster:
 
     async def everywhere(self, packed: bytes) -> list[Reply]:
         """Send a command to every node that has slots."""
+        nodes = await self.masters()
+        return list(await asyncio.gather(*(self._wire(node).send(packed) for node in nodes)))
+
+    async def masters(self) -> list[Node]:
+        """The nodes that have slots."""
         if not self._slots:
             await self._learnt()
-        nodes = sorted({node for _, _, node in self._slots})
-        return list(await asyncio.gather(*(self._wire(node).send(packed) for node in nodes)))
+        return sorted({node for _, _, node in self._slots})
 
     async def close(self) -> None:
         """Give up what is under way and disconnect. Idempotent."""

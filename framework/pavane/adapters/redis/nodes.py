@@ -126,26 +126,35 @@ def connections(location: Location, timeout: float) -> Callable[[], AbstractConn
 
 def connections_to(location: Location, node: Node, timeout: float) -> Callable[[], AbstractConnection]:
     """The same, to one node of a cluster."""
+    return pool_of(location, node, timeout).make_connection
+
+
+def pool_of(location: Location, node: Node, timeout: float, **options: Any) -> ConnectionPool:
+    """What makes connections to a node; `options` as redis-py names them."""
     host, port = node
-    pool = ConnectionPool(
+    return ConnectionPool(
         connection_class=SSLConnection if location.tls else Connection,
         host=host,
         port=port,
-        **_options(location.options, timeout),
+        **_options(location.options, timeout) | options,
     )
-    return pool.make_connection
+
+
+def sentinel_of(location: Location, timeout: float) -> Any:
+    """The sentinels, to be asked for the master; typed as `Any` because the library's annotations are incomplete."""
+    # One that does not answer must leave time for the others.
+    share = timeout / (len(location.nodes) + 1)
+    asked: dict[str, Any] = {"socket_timeout": share} | _options(location.sentinel_options, share)
+    make = cast("Callable[..., Any]", Sentinel)
+    return make(location.nodes, sentinel_kwargs=asked | ({"ssl": True} if location.tls else {}))
 
 
 def _to_master(location: Location, timeout: float) -> Callable[[], AbstractConnection]:
-    # A sentinel that does not answer must leave time for the others.
-    share = timeout / (len(location.nodes) + 1)
-    asked: dict[str, Any] = {"socket_timeout": share} | _options(location.sentinel_options, share)
-    make_sentinel, make_pool = (cast("Callable[..., Any]", one) for one in (Sentinel, SentinelConnectionPool))
-    sentinel = make_sentinel(location.nodes, sentinel_kwargs=asked | ({"ssl": True} if location.tls else {}))
-    pool = make_pool(location.master, sentinel, ssl=location.tls, **_options(location.options, timeout))
-    connect: Callable[[], AbstractConnection] = (
-        pool.make_connection
-    )  # keeps the pool, known weakly to connections
+    make = cast("Callable[..., Any]", SentinelConnectionPool)
+    options = _options(location.options, timeout)
+    pool = make(location.master, sentinel_of(location, timeout), ssl=location.tls, **options)
+    # A bound method, which keeps the pool: connections know it weakly.
+    connect: Callable[[], AbstractConnection] = pool.make_connection
     return connect
 
 

@@ -17,19 +17,19 @@ from pavane.runtime.clock import SystemClock
 from pavane.runtime.process import Process
 
 
-class Placed(Event, name="order.placed"):
+class Placed(Event, name="takeover.placed"):
     order: str
 
 
-class Reserved(Event, name="stock.reserved"):
+class Reserved(Event, name="takeover.reserved"):
     order: str
 
 
-class Charged(Event, name="payment.charged"):
+class Charged(Event, name="takeover.charged"):
     order: str
 
 
-class Declined(Event, name="payment.declined"):
+class Declined(Event, name="takeover.declined"):
     order: str
 
 
@@ -121,8 +121,8 @@ async def floor() -> Floor:
 async def test_the_undo_of_another_service_is_published_by_that_service(floor: Floor) -> None:
     async with (
         floor.client() as client,
-        floor.running("stock", "stock.reserved"),
-        floor.running("payments", "payment.declined") as pay,
+        floor.running("stock", "takeover.reserved"),
+        floor.running("payments", "takeover.declined") as pay,
     ):
         run = await client.start(orders, Placed(order="1"))
         assert (await run.wait(10)).status == "compensated"
@@ -132,14 +132,14 @@ async def test_the_undo_of_another_service_is_published_by_that_service(floor: F
 
 async def test_what_was_left_waits_for_the_service_to_come_back(floor: Floor) -> None:
     async with floor.client() as client:
-        async with floor.running("stock", "stock.reserved"):
+        async with floor.running("stock", "takeover.reserved"):
             run = await client.start(orders, Placed(order="1"))
             while not (await run.status()).steps.get("committed"):
                 await floor.clock.sleep(5)
-        async with floor.running("payments", "payment.declined") as pay:
+        async with floor.running("payments", "takeover.declined") as pay:
             while not pay.refused:
                 await floor.clock.sleep(5)
-        async with floor.running("stock", "stock.reserved") as back:
+        async with floor.running("stock", "takeover.reserved") as back:
             assert (await run.wait(10)).status == "compensated"
     assert (UNDONE, back.refused) == (["1"], [])
 
@@ -149,8 +149,8 @@ async def test_an_event_from_outside_is_published_by_a_service_that_may(floor: F
     outside = cast("Broker", Rights(floor.broker, "outside", frozenset()))
     async with (
         floor.client(outside) as client,
-        floor.running("stock", "stock.reserved", "order.placed"),
-        floor.running("payments", "payment.declined"),
+        floor.running("stock", "takeover.reserved", "takeover.placed"),
+        floor.running("payments", "takeover.declined"),
     ):
         run = await client.start(orders, Placed(order="1"))
         assert (await run.wait(10)).status == "compensated"
@@ -159,8 +159,8 @@ async def test_an_event_from_outside_is_published_by_a_service_that_may(floor: F
 async def test_a_right_of_its_own_that_is_missing_is_waited_for(floor: Floor) -> None:
     async with floor.client() as client, floor.running("stock") as robbed:
         run = await client.start(orders, Placed(order="1"))
-        while robbed.refused.count("stock.reserved") < 2:
+        while robbed.refused.count("takeover.reserved") < 2:
             await floor.clock.sleep(5)
-        robbed.events = frozenset({"stock.reserved"})
-        async with floor.running("payments", "payment.declined"):
+        robbed.events = frozenset({"takeover.reserved"})
+        async with floor.running("payments", "takeover.declined"):
             assert (await run.wait(10)).status == "compensated"

@@ -39,6 +39,18 @@ class Unroutable(Exception):
         self.target = target
 
 
+class Forbidden(Exception):
+    """This process's user may not publish there; a process of the owning service must.
+
+    Attributes:
+        target: the event's name, or the queue's.
+    """
+
+    def __init__(self, target: str) -> None:
+        super().__init__(f"this process's broker user may not publish to {target}")
+        self.target = target
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message as it travels.
@@ -206,6 +218,18 @@ class Broker(Protocol):
         """
         ...
 
+    async def known_events(self, events: Sequence[str]) -> list[bool]:
+        """Whether each of these events has been declared, in order."""
+        ...
+
+    async def remove_event(self, event: str) -> bool:
+        """Take back what was declared for an event, unless it goes to some queue; whether it is gone.
+
+        Raises:
+            BrokerUnavailable: no answer, or not permitted.
+        """
+        ...
+
     async def remove(self, queue: str, events: Sequence[str] = ()) -> QueueCount | None:
         """Delete a queue that is empty and that nobody consumes.
 
@@ -226,11 +250,12 @@ class Broker(Protocol):
     async def publish(self, message: Message, to: Address) -> None:
         """Publish and wait until the broker has confirmed that it keeps the message.
 
-        Many calls may be in flight at once. After any other error than `Unroutable`, `Overloaded` and
-        `TooLarge` the outcome is unknown: the message may still arrive, so publish it again.
+        Many calls may be in flight at once. After any other error than `Unroutable`, `Forbidden`, `Overloaded`
+        and `TooLarge` the outcome is unknown: the message may still arrive, so publish it again.
 
         Raises:
             Unroutable: no queue takes it.
+            Forbidden: the broker refuses it to this user. Until the next connection it is not asked again.
             Overloaded: the queue refuses it (full).
             TooLarge: an event over the limit. Letters and copies are taken whatever their size: what a
                 stranger has sent must be possible to set aside.

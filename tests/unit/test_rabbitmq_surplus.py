@@ -27,8 +27,10 @@ def test_what_is_as_wanted_differs_in_nothing() -> None:
 
 
 def test_a_binding_that_is_missing_is_named() -> None:
-    lost = Binding("ns.events", "order.placed", "ns.q.stock.reserve")
-    assert told(replace(ALL, bindings=ALL.bindings - {lost})) == [("bind", "ns.events -> ns.q.stock.reserve")]
+    lost = Binding("ns.event.order.placed", "", "ns.q.stock.reserve")
+    assert told(replace(ALL, bindings=ALL.bindings - {lost})) == [
+        ("bind", "ns.event.order.placed -> ns.q.stock.reserve")
+    ]
 
 
 def test_what_a_missing_queue_lacks_is_a_plans_affair() -> None:
@@ -40,14 +42,14 @@ def test_what_a_missing_queue_lacks_is_a_plans_affair() -> None:
 def test_what_nobody_names_is_left_over_and_other_services_and_namespaces_are_left_alone() -> None:
     queues = {"ns.q.stock.old": 3, "ns.own": 0, "ns.q.mail.send": 0, "ns.intake.mail": 0, "nsx.q.stock.a": 0}
     bindings = {
-        Binding("ns.events", "old.event", "ns.q.stock.reserve"),
-        Binding("ns.events", "mail.wanted", "ns.q.mail.send"),
+        Binding("ns.event.old.event", "", "ns.q.stock.reserve"),
+        Binding("ns.event.mail.wanted", "", "ns.q.mail.send"),
     }
     present = Present(
         {**ALL.queues, **queues}, ALL.exchanges | {"ns.wrong", "amq.topic"}, ALL.bindings | bindings
     )
     assert told(present, "mail") == [
-        ("unbind", "ns.events -> ns.q.stock.reserve"),
+        ("unbind", "ns.event.old.event -> ns.q.stock.reserve"),
         ("delete", "ns.own"),
         ("delete", "ns.q.stock.old"),
         ("delete", "ns.wrong"),

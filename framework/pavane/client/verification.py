@@ -112,9 +112,13 @@ async def _seen_by_management(means: Means, topology: Topology) -> list[Topology
     # Imported here, because what runs in memory should not have to load it.
     from pavane.adapters.rabbitmq.surplus import differences
 
-    known = {one.service for one in await means.store.registrations()}
-    known |= {word.partition(".")[0] for word in await means.store.remembered()}
-    return differences(topology, present, known - set(topology.services))
+    words = await means.store.remembered()
+    for one in await means.store.registrations():
+        words |= {f"{one.service}.", *words_for(one.subscriptions, one.emits)}
+    own = topology.services
+    others = {word for word in words if word.partition(".")[0] not in own}
+    events = {word.partition(" ")[2].removeprefix(">") for word in others}
+    return differences(topology, present, {word.partition(".")[0] for word in others}, events)
 
 
 def _named(change: TopologyChange) -> tuple[str, ...]:

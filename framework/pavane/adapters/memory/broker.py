@@ -46,6 +46,7 @@ class MemoryBroker:
         self._queues: dict[str, MemoryQueue] = {}
         self._for_jobs: set[str] = set()
         self._for_letters: set[str] = set()
+        self._events: set[str] = set()
         self._subscribers: dict[str, list[str]] = {}
         self._duplicates: Counter[str] = Counter()
 
@@ -107,6 +108,11 @@ class MemoryBroker:
                 for event in worker.events
                 if queue not in self._subscribers.get(event, [])
             )
+        changes.extend(
+            TopologyChange("create", "exchange", names.event(event))
+            for event in topology.events
+            if event not in self._events
+        )
         if topology.namespace not in self._namespaces:
             changes.append(TopologyChange("create", "exchange", names.exchange("initialised")))
         return changes
@@ -125,6 +131,7 @@ class MemoryBroker:
             if name not in self._queues:
                 self._queues[name] = self._queue(topology, name, max_length)
         self._bind(topology)
+        self._events.update(topology.events)
         self._namespaces.add(topology.namespace)
         return changes
 
@@ -132,6 +139,17 @@ class MemoryBroker:
         self._check()
         if queue in self._subscribers.get(event, []):
             self._subscribers[event].remove(queue)
+
+    async def known_events(self, events: Sequence[str]) -> list[bool]:
+        self._check()
+        return [event in self._events for event in events]
+
+    async def remove_event(self, event: str) -> bool:
+        self._check()
+        if self._subscribers.get(event):
+            return False
+        self._events.discard(event)
+        return True
 
     async def remove(self, queue: str, events: Sequence[str] = ()) -> QueueCount | None:
         [count] = await self.count([queue])

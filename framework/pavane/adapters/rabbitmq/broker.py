@@ -15,12 +15,21 @@ from pavane.adapters.rabbitmq import decode
 from pavane.adapters.rabbitmq.acks import Acks
 from pavane.adapters.rabbitmq.border import border
 from pavane.adapters.rabbitmq.connection import Link
-from pavane.adapters.rabbitmq.declare import bind, declare, delete, plan, restore, unbind
+from pavane.adapters.rabbitmq.declare import (
+    bind,
+    declare,
+    delete,
+    delete_exchange,
+    exists,
+    plan,
+    restore,
+    unbind,
+)
 from pavane.adapters.rabbitmq.decode import named_properties
 from pavane.adapters.rabbitmq.delivery import read_delivery
 from pavane.adapters.rabbitmq.publisher import Publisher
 from pavane.adapters.rabbitmq.subscription import RabbitMQSubscription
-from pavane.adapters.rabbitmq.topology import Binding, Declarations, declarations, ways_to
+from pavane.adapters.rabbitmq.topology import Declarations, declarations, subscription, ways_to
 from pavane.core.topology import Names, Topology
 from pavane.errors import BrokerUnavailable, InfrastructureError
 from pavane.ports.broker import Address, Delivery, Message, QueueCount, Subscription, TopologyChange
@@ -110,7 +119,13 @@ class RabbitMQBroker:
         return done
 
     async def unsubscribe(self, queue: str, event: str) -> None:
-        await unbind(self._publishing, [Binding(self._names.exchange("events"), event, queue)])
+        await unbind(self._publishing, [subscription(self._names, queue, event)])
+
+    async def known_events(self, events: Sequence[str]) -> list[bool]:
+        return [await exists(self._publishing, self._names.event(event)) for event in events]
+
+    async def remove_event(self, event: str) -> bool:
+        return await delete_exchange(self._publishing, self._names.event(event))
 
     async def remove(self, queue: str, events: Sequence[str] = ()) -> QueueCount | None:
         [count] = await self.count([queue])
@@ -195,10 +210,13 @@ class RabbitMQBroker:
         await restore(self._publishing, wanted)
         return True
 
-    def _exchange_missing(self) -> None:
+    def _exchange_missing(self, exchange: str) -> None:
         """A publish found no exchange: declare the topology again, once at a time, if it is ours."""
-        if self._declared and (self._restoring is None or self._restoring.done()):
-            self._restoring = asyncio.create_task(self._restore_all(self._declared))
+        wanted = self._declared
+        if wanted is None or all(each.name != exchange for each in wanted.exchanges):
+            return
+        if self._restoring is None or self._restoring.done():
+            self._restoring = asyncio.create_task(self._restore_all(wanted))
 
     async def _restore_all(self, wanted: Declarations) -> None:
         log.warning("an exchange is gone: declaring the topology again")

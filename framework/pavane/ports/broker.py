@@ -18,7 +18,7 @@ Guarantees every adapter gives:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -244,6 +244,30 @@ class Broker(Protocol):
 
         Raises:
             BrokerUnavailable: no answer, or not permitted. What was cut may stay cut: call again.
+        """
+        ...
+
+    def migrate(
+        self, queue: str, topology: Topology, events: Sequence[str] = ()
+    ) -> AsyncGenerator[TopologyChange | QueueCount]:
+        """Replace a queue that has other arguments than `topology` wants by one that has them, as it is in use.
+
+        Nothing is lost: what is in the queue and what comes meanwhile is in the new one in the end, unchanged,
+        what waited in its order; some of it perhaps twice if this is ended on the way. Subscriptions go on, and
+        what they have in hand can be acknowledged. Ended anywhere, killed included, it is carried on by calling
+        again; messages may wait until then. If the queue is as it is wanted, nothing is done.
+
+        Args:
+            events: what the queue may be subscribed to besides, by an earlier version: it stays.
+
+        Yields:
+            Each change after it was made; a count at each look that finds that something has to be waited for.
+
+        Raises:
+            UsageError: no queue of the topology that holds jobs or letters.
+            TopologyMismatch: somebody else replaces it, there is none, or it cannot be replaced.
+            Overloaded: there is more in it than the wanted one may hold.
+            BrokerUnavailable: no answer, or not permitted.
         """
         ...
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 
 from pavane.adapters.memory.queue import MemoryQueue, MemorySubscription, Stored
+from pavane.core.migration import is_movable
 from pavane.core.topology import DELIVERY_LIMIT, LONGEST_DELAY, UNIT_MS, Topology
-from pavane.errors import BrokerUnavailable, Overloaded, TooLarge, TopologyMismatch
+from pavane.errors import BrokerUnavailable, Overloaded, TooLarge, TopologyMismatch, UsageError
 from pavane.ports.broker import (
     Address,
     Delivery,
@@ -161,6 +162,27 @@ class MemoryBroker:
         self._for_letters.discard(queue)
         self._queues.pop(queue, None)
         return None
+
+    async def migrate(
+        self, queue: str, topology: Topology, events: Sequence[str] = ()
+    ) -> AsyncGenerator[TopologyChange | QueueCount]:
+        self._check()
+        wanted, present = _queues(topology), self._queues.get(queue)
+        if queue not in wanted or not is_movable(queue):
+            raise UsageError(f"{queue!a} is no queue of these definitions that holds jobs or letters.")
+        if present is None:
+            raise TopologyMismatch(f"there is no queue {queue}.")
+        room = wanted[queue]
+        if room is not None and present.held > room:
+            raise Overloaded(
+                f"{present.held} messages are in {queue}, and {room} are all it may hold.",
+                worker=".".join(queue.split(".")[2:]),
+                retry_after=1.0,
+            )
+        if present.max_length != room:
+            present.max_length = room  # here it can be changed: the new queue is the old one
+            yield TopologyChange("delete", "queue", queue)
+            yield TopologyChange("create", "queue", queue)
 
     async def publish(self, message: Message, to: Address) -> None:
         self._check()

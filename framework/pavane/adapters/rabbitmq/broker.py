@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 from aiormq import spec
 from aiormq.channel import Channel
@@ -27,11 +29,13 @@ from pavane.adapters.rabbitmq.declare import (
 )
 from pavane.adapters.rabbitmq.decode import named_properties
 from pavane.adapters.rabbitmq.delivery import read_delivery
+from pavane.adapters.rabbitmq.migration import Migration, alone_with
 from pavane.adapters.rabbitmq.publisher import Publisher
 from pavane.adapters.rabbitmq.subscription import RabbitMQSubscription
 from pavane.adapters.rabbitmq.topology import Declarations, declarations, subscription, ways_to
+from pavane.core.migration import is_movable
 from pavane.core.topology import Names, Topology
-from pavane.errors import BrokerUnavailable, InfrastructureError
+from pavane.errors import BrokerUnavailable, InfrastructureError, UsageError
 from pavane.ports.broker import Address, Delivery, Message, QueueCount, Subscription, TopologyChange
 
 log = logging.getLogger(__name__)
@@ -66,6 +70,8 @@ class RabbitMQBroker:
         nodes = [URL(url.strip()) for url in urls.split(",") if url.strip()]
         self._publishing = Link(nodes, name=f"{name} publish", heartbeat=heartbeat)
         self._consuming = Link(nodes, name=f"{name} consume", heartbeat=heartbeat)
+        self._link_once = partial(Link, nodes, name=f"{name} migrate", heartbeat=heartbeat, comes_back=False)
+        self._publish_timeout = publish_timeout
         self._publisher = Publisher(
             self._publishing,
             self._names,
@@ -140,6 +146,20 @@ class RabbitMQBroker:
             return count
         await delete(self._publishing, queue)
         return None
+
+    async def migrate(
+        self, queue: str, topology: Topology, events: Sequence[str] = ()
+    ) -> AsyncGenerator[TopologyChange | QueueCount]:
+        wanted = declarations(topology).of_queue(queue)
+        if wanted is None or not is_movable(queue):
+            raise UsageError(f"{queue!a} is no queue of these definitions that holds jobs or letters.")
+        link = self._link_once()
+        async with alone_with(link, queue):
+            ways = [subscription(self._names, queue, event) for event in events]
+            known = [way for way in ways if way not in wanted.bindings and await exists(link, way.source)]
+            wanted = replace(wanted, bindings=(*wanted.bindings, *known))
+            async for step in Migration(link, wanted, publish_timeout=self._publish_timeout).go():
+                yield step
 
     async def publish(self, message: Message, to: Address) -> None:
         if self._restoring and not self._restoring.done():

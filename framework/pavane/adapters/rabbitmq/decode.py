@@ -127,7 +127,8 @@ _TABLE: Final = ord("F")
 _ARRAY: Final = ord("A")
 
 
-def _value(data: bytes, at: int, depth: int) -> tuple[int, Any]:
+def read_value(data: bytes, at: int, depth: int = 0) -> tuple[int, Any]:
+    """The value of a table that begins at an offset with its kind; the offset behind it, and the value."""
     kind = data[at]
     if kind == _TABLE:
         return _table(data, at + 1, depth + 1)
@@ -157,7 +158,7 @@ def _table(data: bytes, at: int, depth: int = 0) -> tuple[int, dict[str, Any] | 
                 except UnicodeDecodeError:
                     found[key] = raw
             else:
-                at, found[key] = _value(data, at, depth)
+                at, found[key] = read_value(data, at, depth)
             if type(key) is Unreadable:
                 found[key] = Unreadable("header name is not UTF-8")
     except (struct.error, IndexError, KeyError):
@@ -175,7 +176,7 @@ def _array(data: bytes, at: int, depth: int) -> tuple[int, list[Any] | Unreadabl
     found: list[Any] = []
     try:
         while at < end:
-            at, value = _value(data, at, depth)
+            at, value = read_value(data, at, depth)
             found.append(value)
     except (struct.error, IndexError, KeyError):
         at = -1
@@ -189,7 +190,7 @@ def _octet(data: bytes, at: int) -> tuple[int, int]:
 
 
 # The properties of a message in the order of their flag bits, from the highest down.
-_PROPERTIES: Final[tuple[tuple[str, Reader], ...]] = (
+PROPERTIES: Final[tuple[tuple[str, Reader], ...]] = (
     ("content_type", _short_string),
     ("content_encoding", _short_string),
     ("headers", _table),
@@ -208,9 +209,9 @@ _PROPERTIES: Final[tuple[tuple[str, Reader], ...]] = (
 
 
 @lru_cache(maxsize=64)
-def _present(flags: int) -> tuple[tuple[str, Reader], ...]:
+def present(flags: int) -> tuple[tuple[str, Reader], ...]:
     """The properties that these flags announce: messages come with the same few combinations again and again."""
-    return tuple((name, read) for place, (name, read) in enumerate(_PROPERTIES) if flags & (0x8000 >> place))
+    return tuple((name, read) for place, (name, read) in enumerate(PROPERTIES) if flags & (0x8000 >> place))
 
 
 def read_properties(data: bytes) -> tuple[int, dict[str, Any]]:
@@ -218,7 +219,7 @@ def read_properties(data: bytes) -> tuple[int, dict[str, Any]]:
     found: dict[str, Any] = {}
     at = 14
     try:
-        for name, read in _present(int.from_bytes(data[12:14], "big")):
+        for name, read in present(int.from_bytes(data[12:14], "big")):
             at, found[name] = read(data, at)
     except (struct.error, IndexError, KeyError):
         found["headers"] = {"unreadable": Unreadable("malformed properties")}
@@ -244,7 +245,7 @@ def _from_start(read: Callable[[bytes, int], tuple[int, Any]]) -> Callable[[byte
 
 def named_properties(properties: Basic.Properties) -> dict[str, Any]:
     """The properties that are there, as `read_properties` gives them."""
-    named = ((name, getattr(properties, name)) for name, _ in _PROPERTIES)
+    named = ((name, getattr(properties, name)) for name, _ in PROPERTIES)
     return {name: value for name, value in named if value is not None}
 
 

@@ -59,6 +59,7 @@ NEED_SERVERS: dict[str, tuple[str, ...]] = {
     "topology apply": ("--yes",),
     "topology verify": (),
     "topology prune": ("--yes",),
+    "topology migrate": ("pavane.dlq.stock.reserve", "--yes"),
 }
 NEED_NONE: dict[str, tuple[str, ...]] = {
     "check": (),

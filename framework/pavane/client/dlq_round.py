@@ -12,17 +12,14 @@ safe, else dropped.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from pavane.client.letter_actions import InHand, LetterAction, Outcomes, Redriving
 from pavane.client.means import Means
+from pavane.client.queue_lock import QueueLock
 from pavane.core.envelope import GENERATION, KIND, LETTER, RECORD, STEP, number, text
 from pavane.errors import Overloaded
 from pavane.ports.broker import Delivery, Message, ToDeadLetters
 from pavane.ports.store import FoundLetter
-
-LOCK_MS: Final = 30_000
-"""How long a pass that died keeps the next one out."""
 
 
 class Round:
@@ -43,9 +40,7 @@ class Round:
         self._wanted = wanted
         self._action = action
         self._owner = owner
-        self._lock = f"dlq/{self._queue}"
-        self._token = 0
-        self._claimed_at = 0
+        self._lock = QueueLock(means, self._queue, owner)
         self._no_room = False
 
     async def go(self, outcomes: Outcomes) -> None:
@@ -54,7 +49,7 @@ class Round:
         Raises:
             StateUnavailable, BrokerUnavailable: the round stops; going again is harmless.
         """
-        if not await self._keep_lock():
+        if not await self._lock.keep():
             self._skip_rest(outcomes, f"another pass goes through {self._queue}")
             return
         try:
@@ -62,14 +57,14 @@ class Round:
         finally:
             if self._no_room:
                 await self._means.broker.give_back()
-            await self._means.store.disclaim(self._lock, self._owner)
+            await self._lock.let_go()
 
     async def _go(self, outcomes: Outcomes) -> None:
         [count] = await self._means.broker.count([self._queue])
         # Always all the way round: a process that died between a letter and its mark has left a second
         # message of it, and only a round finds that one.
         for _ in range(count.ready if count else 0):
-            if not await self._keep_lock():
+            if not await self._lock.keep():
                 self._skip_rest(outcomes, f"another pass took over {self._queue}")
                 return
             delivery = await self._means.broker.get(self._queue)
@@ -130,16 +125,6 @@ class Round:
             self._no_room = True
         else:
             delivery.ack()
-
-    async def _keep_lock(self) -> bool:
-        """Take or keep the queue's lock; a token that changed means that somebody else had it in between."""
-        now = self._means.clock.now()
-        if self._token and now - self._claimed_at < LOCK_MS // 3:
-            return True
-        token = await self._means.store.claim(self._lock, self._owner, LOCK_MS)
-        ours = token > 0 and self._token in (0, token)
-        self._token, self._claimed_at = token, now
-        return ours
 
     def _skip_rest(self, outcomes: Outcomes, reason: str) -> None:
         for id_ in self._wanted:

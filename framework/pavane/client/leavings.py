@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from pavane.client.dlq_round import LOCK_MS
 from pavane.client.means import Means
+from pavane.client.queue_lock import QueueLock
 from pavane.core.leftovers import (
     LeftBinding,
     LeftEvent,
@@ -151,12 +151,11 @@ class Leavings:
     @asynccontextmanager
     async def _alone_with(self, queue: str) -> AsyncGenerator[bool]:
         """A pass through dead letters holds some of them unacknowledged, which no count shows."""
-        owner = secrets.token_hex(8)
-        token = await self._means.store.claim(f"dlq/{queue}", owner, LOCK_MS)
+        lock = QueueLock(self._means, queue, secrets.token_hex(8))
         try:
-            yield token > 0
+            yield await lock.keep()
         finally:
-            await self._means.store.disclaim(f"dlq/{queue}", owner)
+            await lock.let_go()
 
     async def _forget_workers(self) -> None:
         """Keep nothing of a worker whose queues are all gone, unless its service still says that it has it."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pavane.client.leavings import Leavings, to_be_pruned
 from pavane.client.means import Means
+from pavane.client.migration import interrupted
 from pavane.core.leftovers import words_for
 from pavane.core.topology import Topology
 from pavane.ports.broker import TopologyChange
@@ -32,6 +33,7 @@ async def verify(means: Means, topology: Topology) -> list[TopologyChange]:
         *await _epoch(means, topology, planned),
         *planned,
         *await _registrations(means, topology),
+        *await interrupted(means.broker, topology),
         *to_be_pruned(await Leavings(means, topology).found()),
         *await _seen_by_management(means, topology),
     ]

@@ -261,11 +261,12 @@ class Broker(Protocol):
             events: what the queue may be subscribed to besides, by an earlier version: it stays.
 
         Yields:
-            Each change after it was made; a count at each look that finds that something has to be waited for.
+            First a count, before anything is changed and when nobody else can be at it; then each change after it
+            was made, and a count at each look that finds that something has to be waited for.
 
         Raises:
             UsageError: no queue of the topology that holds jobs or letters.
-            TopologyMismatch: somebody else replaces it, there is none, or it cannot be replaced.
+            TopologyMismatch: somebody else is at it, there is none, or it cannot be replaced.
             Overloaded: there is more in it than the wanted one may hold.
             BrokerUnavailable: no answer, or not permitted.
         """

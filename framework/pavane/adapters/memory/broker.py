@@ -172,6 +172,7 @@ class MemoryBroker:
             raise UsageError(f"{queue!a} is no queue of these definitions that holds jobs or letters.")
         if present is None:
             raise TopologyMismatch(f"there is no queue {queue}.")
+        yield QueueCount(queue, present.ready, sum(each.ready for each in present.subscriptions))
         room = wanted[queue]
         if room is not None and present.held > room:
             raise Overloaded(

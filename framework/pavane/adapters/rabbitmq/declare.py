@@ -20,6 +20,7 @@ from aiormq.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
 from pavane.adapters.rabbitmq.border import border
 from pavane.adapters.rabbitmq.connection import Link
 from pavane.adapters.rabbitmq.topology import Binding, Declarations, Exchange, Queue
+from pavane.core.migration import is_movable
 from pavane.errors import TopologyMismatch
 from pavane.ports.broker import QueueCount, TopologyChange
 
@@ -265,11 +266,20 @@ def _mismatch(asset: Asset, refusal: str) -> TopologyChange:
         argument=told["argument"] if told else None,
         current=_plain(told["current"]) if told else refusal,
         wanted=_plain(told["wanted"]) if told else None,
-        remedy=(
-            f"Arguments cannot be changed. Stop what uses the {kind}"
-            + (", let it run empty" if kind == "queue" else "")
-            + f", delete it, then run `pavane topology apply` again ({_deletion(asset)})."
-        ),
+        remedy=_remedy(asset),
+    )
+
+
+def _remedy(asset: Asset) -> str:
+    if isinstance(asset, Queue) and is_movable(asset.name):
+        return (
+            "Arguments cannot be changed, but the queue replaced while it is in use: "
+            f"`pavane topology migrate {asset.name}`."
+        )
+    return (
+        f"Arguments cannot be changed. Stop what uses the {_kind(asset)}"
+        + (", let it run empty" if isinstance(asset, Queue) else "")
+        + f", delete it, then run `pavane topology apply` again ({_deletion(asset)})."
     )
 
 

@@ -99,13 +99,14 @@ class Migration:
         self._mover = Mover(link, timeout=publish_timeout)
 
     async def go(self) -> Steps:
-        """Do what is left to do; each change after it was made, and each look that found something to wait for.
+        """Do what is left to do; see `pavane.ports.broker.Broker.migrate`.
 
         Raises:
             TopologyMismatch: there is none, or of another kind, or its consumers do not leave it.
             Overloaded: the wanted queue may not hold as many messages as there are.
             BrokerUnavailable: the connection was lost. Calling again goes on.
         """
+        yield await count_of(self._link, self._queue.name) or QueueCount(self._queue.name, 0, 0)
         while (found := await compare(self._link, self._queue)) is not None:
             if found.action == "mismatch":
                 async for step in self._leave(found):

@@ -67,6 +67,7 @@ NEED_NONE: dict[str, tuple[str, ...]] = {
     "asyncapi": (),
     "contracts export": (),
     "contracts diff": (CONTRACTS, CONTRACTS),
+    "topology export": ("--definitions",),
 }
 VARIANTS: tuple[tuple[str, ...], ...] = (
     ("start", "orders", *PLACED, "--wait", "--timeout", "60"),

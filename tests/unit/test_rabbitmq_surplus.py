@@ -55,3 +55,12 @@ def test_what_nobody_names_is_left_over_and_other_services_and_namespaces_are_le
         ("delete", "ns.wrong"),
     ]
     assert ("delete", "ns.q.mail.send") in told(present), "a service that nobody knows is left over too"
+
+
+def test_exchanges_of_other_services_and_their_events_are_left_alone() -> None:
+    mails = {"ns.jobs.mail", "ns.dlx.mail", "ns.delay.mail.00", "ns.delay.mail.out"}
+    present = replace(ALL, exchanges=ALL.exchanges | mails | {"ns.event.mail.sent", "ns.event.old.event"})
+    assert [change.name for change in differences(TOPOLOGY, present, ["mail"], ["mail.sent"])] == [
+        "ns.event.old.event"
+    ]
+    assert {name for _, name in told(present)} == {*mails, "ns.event.mail.sent", "ns.event.old.event"}

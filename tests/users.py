@@ -21,12 +21,22 @@ from tests.servers import RabbitServer, RedisServer
 
 @dataclass(frozen=True)
 class Users:
-    """The users of a namespace, all with one password; on Redis there is an administrator without besides."""
+    """The users of a namespace, all with one password; on Redis there is an administrator without besides.
+
+    Attributes:
+        definitions: the file that RabbitMQ was started from.
+        newcomer: a user like `outside` that is in it as it was exported.
+    """
 
     namespace: str
     rabbit: RabbitServer
     redis: RedisServer
     password: str
+    definitions: Path
+
+    @property
+    def newcomer(self) -> str:
+        return f"{self.namespace}.newcomer"
 
     def service(self, name: str) -> dict[str, str]:
         """The environment of a service's process."""
@@ -57,8 +67,16 @@ def servers_of(namespace: str, apps: Sequence[str]) -> Iterator[Users]:
     pavane = Pavane.on(PAVANE_NAMESPACE=namespace)
     password = secrets.token_hex(8)
     definitions = pavane.json("topology", "export", *apps, "--definitions")
+    *_, outside, _ = definitions["users"]
+    newcomer = outside | {"name": f"{namespace}.newcomer"}
     for user in definitions["users"]:
         user["password_hash"] = hashed(password)
+    definitions["users"].append(newcomer)
+    definitions["permissions"] += [
+        permission | {"user": newcomer["name"]}
+        for permission in definitions["permissions"]
+        if permission["user"] == outside["name"]
+    ]
     acl = pavane("topology", "export", *apps, "--redis-acl")
     assert acl.code == 0, acl
     lines = [f"{line} >{password}\n" for line in acl.out.splitlines()]
@@ -69,7 +87,7 @@ def servers_of(namespace: str, apps: Sequence[str]) -> Iterator[Users]:
         rabbit = RabbitServer(options={"load_definitions": str(files[0])})
         redis = RedisServer(options={"aclfile": str(files[1])})
         try:
-            yield Users(namespace, rabbit.start(), redis.start(), password)
+            yield Users(namespace, rabbit.start(), redis.start(), password, files[0])
         finally:
             rabbit.close()
             redis.close()

@@ -15,7 +15,7 @@ from typing import Any
 import aiormq
 import pytest
 from aiormq.abc import AbstractChannel
-from aiormq.exceptions import ChannelAccessRefused
+from aiormq.exceptions import ChannelAccessRefused, ProbableAuthenticationError
 from pamqp.commands import Basic
 
 from pavane.adapters.rabbitmq import RabbitMQBroker
@@ -99,15 +99,25 @@ def test_the_file_has_all_that_apply_would_declare_but_the_mark(started: tuple[U
     assert [change["name"] for change in started[1]["changes"]] == ["perm.initialised"]
 
 
-def test_nobody_can_log_in_before_the_operator_has_set_a_password(users: Users) -> None:
-    exported = Pavane.on(PAVANE_NAMESPACE="perm").json("topology", "export", APP, "--definitions")
-    assert {user["password_hash"] for user in exported["users"]} == {""}
+async def test_nobody_can_log_in_before_the_operator_has_set_a_password(users: Users) -> None:
     acl = Pavane.on(PAVANE_NAMESPACE="perm").json("topology", "export", APP, "--redis-acl")["acl"]
     assert not any(word.startswith((">", "#", "nopass")) for line in acl for word in line.split())
-    users.rabbit.rabbitmqctl("add_user", "new", "for-now")
-    users.rabbit.rabbitmqctl("clear_password", "new")  # what an empty hash is
-    with pytest.raises(Exception, match="Error"):
-        users.rabbit.rabbitmqctl("authenticate_user", "new", "")
+    newcomer = users.outside["PAVANE_BROKER_URL"].replace("perm.outside", users.newcomer)
+    for url in (newcomer, newcomer.replace(users.password, "")):
+        assert not await may_log_in(url)
+    rabbitmqctl = users.rabbit.rabbitmqctl
+    await asyncio.to_thread(rabbitmqctl, "change_password", users.newcomer, users.password)
+    assert await may_log_in(newcomer)
+    await asyncio.to_thread(rabbitmqctl, "import_definitions", str(users.definitions))
+    assert not await may_log_in(newcomer), "the page says that an import takes passwords away"
+
+
+async def may_log_in(url: str) -> bool:
+    try:
+        async with aiormq.connect(url):
+            return True
+    except ProbableAuthenticationError:
+        return False
 
 
 def test_a_process_for_each_service_and_a_client_do_their_work(users: Users) -> None:

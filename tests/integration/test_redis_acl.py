@@ -13,7 +13,6 @@ from redis.exceptions import NoPermissionError
 
 from pavane.adapters.redis.acl import COMMANDS
 from tests.integration.cli_runner import APP, ROOT, Pavane
-from tests.servers import RabbitServer
 from tests.users import Users, refusals, servers_of
 
 
@@ -23,12 +22,13 @@ def users() -> Iterator[Users]:
         yield users
 
 
-def test_everything_works_and_nothing_is_refused(users: Users, rabbit: RabbitServer, tmp_path: Path) -> None:
+def test_everything_works_and_nothing_is_refused(users: Users, tmp_path: Path) -> None:
     poison = tmp_path / "poison"
-    given = {"PAVANE_APP": APP, "PAVANE_BROKER_URL": rabbit.url, "CLI_SHOP_POISON": str(poison)}
-    pavane = Pavane.on(**users.operator | given)
+    operator = users.operator | {"PAVANE_APP": APP, "CLI_SHOP_POISON": str(poison)}
+    state = users.service("stock")["PAVANE_STATE_URL"]
+    pavane = Pavane.on(**operator)
     pavane.json("topology", "apply")
-    with Pavane.on(**users.service("stock") | given).running() as workers:
+    with Pavane.on(**operator | {"PAVANE_STATE_URL": state}).running() as workers:
         workers.wait_until_ready()
         for item, status in (("book", "completed"), ("none", "compensated")):
             words = ("start", "orders", "--payload", _order(item), "--wait", "--timeout", "30")

@@ -100,8 +100,7 @@ def _look_everywhere(pavane: Pavane, run: str) -> None:
         ("GET", "other:{s00}:epoch"),
         ("SET", "other:key", "1"),
         ("PUBLISH", "acl:other", "1"),
-        ("PUBLISH", "other:wake:1", "1"),
-        ("SUBSCRIBE", "other:wake:1"),
+        ("SUBSCRIBE", "acl:other"),
     ],
     ids=" ".join,
 )

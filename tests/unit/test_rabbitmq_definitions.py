@@ -81,6 +81,6 @@ def test_users_of_redis_have_one_namespace_and_no_password() -> None:
         "ns.operator",
     ]
     for words in lines:
-        assert words[2:7] == ["on", "resetchannels", "~ns:*", "&ns:wake:*", "-@all"]
-        assert all(word.startswith("+") for word in words[7:])
+        assert words[2:6] == ["on", "resetchannels", "~ns:*", "-@all"]
+        assert all(word.startswith("+") for word in words[6:])
         assert ("+config|get" in words) == (words[1] == "ns.operator")

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from pavane.core.topology import Topology
+from pavane.errors import BrokerUnavailable
 
 HeaderValue = str | int | float | bool
 
@@ -39,15 +40,20 @@ class Unroutable(Exception):
         self.target = target
 
 
-class Forbidden(Exception):
-    """This process's user may not publish there; a process of the owning service must.
+class Forbidden(BrokerUnavailable):
+    """This process's user may not publish there; a process of the owning service has to.
 
     Attributes:
         target: the event's name, or the queue's.
     """
 
+    code = BrokerUnavailable.code
+
     def __init__(self, target: str) -> None:
-        super().__init__(f"this process's broker user may not publish to {target}")
+        super().__init__(
+            f"this process's broker user may not publish to {target}",
+            remedy="Give the user the right to (`pavane topology export --definitions` lists what each needs).",
+        )
         self.target = target
 
 

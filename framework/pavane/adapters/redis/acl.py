@@ -13,11 +13,12 @@ from typing import Final
 from pavane.core.access import operator_user, outside_user, users_of
 
 COMMANDS: Final = (
-    *("ping", "time", "info", "fcall", "function|load", "publish", "subscribe", "unsubscribe"),
-    *("get", "set", "exists", "del", "type", "persist", "pexpireat"),
+    *("ping", "time", "info", "fcall", "function|load"),
+    *("get", "set", "exists", "del", "type", "persist", "pexpire", "pexpireat"),
     *("hget", "hmget", "hgetall", "hkeys", "hexists", "hlen", "hset", "hdel"),
     *("lrange", "llen", "ltrim", "rpush", "sadd", "srem", "smembers"),
-    *("zadd", "zrem", "zcard", "zrange", "zrangebyscore", "zrevrangebyscore"),
+    *("zadd", "zrem", "zremrangebyscore", "zcard", "zscore", "zrange", "zrangebyscore", "zrevrangebyscore"),
+    *("zpopmin", "bzpopmin"),
 )
 """What is called, by processes and by scripts: a script may do what its caller may."""
 
@@ -35,4 +36,4 @@ def acl_lines(namespace: str, services: Sequence[str]) -> tuple[str, ...]:
 
 def _line(namespace: str, user: str, commands: Iterable[str]) -> str:
     permitted = " ".join(f"+{command}" for command in commands)
-    return f"user {user} on resetchannels ~{namespace}:* &{namespace}:wake:* -@all {permitted}"
+    return f"user {user} on resetchannels ~{namespace}:* -@all {permitted}"

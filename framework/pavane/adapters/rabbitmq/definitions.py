@@ -15,6 +15,7 @@ from pavane.adapters.rabbitmq.topology import Binding, Exchange, Queue, declarat
 from pavane.core.access import operator_user, outside_events, outside_user, published_by, users_of
 from pavane.core.choreography import Choreography
 from pavane.core.leftovers import topology_of
+from pavane.core.migration import interim
 from pavane.core.topology import LEVELS, Names, Topology, queues_of
 
 Document: TypeAlias = dict[str, Any]
@@ -49,7 +50,8 @@ def definitions(namespace: str, vhost: str, choreography: Choreography) -> Docum
 def _service_permissions(topology: Topology, choreography: Choreography) -> Iterable[Document]:
     names = topology.names
     for service, user in users_of(topology.namespace, topology.services).items():
-        queues = [queue for queue in queues_of(topology) if names.service_of(queue) == service]
+        own = [queue for queue in queues_of(topology) if names.service_of(queue) == service]
+        queues = [*own, *map(interim, own)]
         events = [names.event(event) for event in published_by(choreography, service)]
         yield _permission(user, write=[*_of_service(names, service), *events], read=queues)
 

@@ -148,15 +148,16 @@ class Migration:
         self, source: str, target: str, ways: Sequence[Binding], old_ways: Sequence[Binding]
     ) -> Steps:
         """From one queue to the other. What waits is moved before anything new can come, for the sake of order."""
-        async for step in self._move_what_waits(source, target):
-            yield step
-        async for step in self._bind(ways):
-            yield step
-        await unbind(self._link, old_ways)
-        for way in old_ways:
-            yield _binding_change("unbind", way)
-        async for step in self._empty(source, target, old_ways):
-            yield step
+        async with self._mover.reaching(source, target):
+            async for step in self._move_what_waits(source, target):
+                yield step
+            async for step in self._bind(ways):
+                yield step
+            await unbind(self._link, old_ways)
+            for way in old_ways:
+                yield _binding_change("unbind", way)
+            async for step in self._empty(source, target, old_ways):
+                yield step
         await delete(self._link, source)
         yield _queue_change("delete", source)
 

@@ -10,7 +10,6 @@ from itertools import count
 from typing import Final, NamedTuple
 
 from aiormq.abc import DeliveredMessage
-from aiormq.channel import Channel
 
 from pavane.adapters.rabbitmq.acks import Acks
 from pavane.adapters.rabbitmq.border import border, ending
@@ -35,8 +34,6 @@ NOTHING_FOR: Final = 0.05
 
 REPLY_TIMEOUT: Final = 30.0
 RETRY_AFTER: Final = 1.0
-_DEFAULT_EXCHANGE: Final = ""
-"""It alone leads to a queue by its name, whatever is bound where."""
 
 
 class _Taken(NamedTuple):
@@ -65,6 +62,24 @@ class Mover:
         own = secrets.token_hex(6)
         self._message_ids = (f"{own}-{number:x}" for number in count())
         self.unanswered = 0
+
+    @asynccontextmanager
+    async def reaching(self, *queues: str) -> AsyncGenerator[None]:
+        """Have a way to each of these queues that leads nowhere else, whatever copies a message asks for (`CC`).
+
+        What a killed process leaves of it leads nobody anywhere, and is taken down by whoever carries on.
+        """
+        channel = await self._link.channel()
+        with border("making a way"):
+            for queue in queues:
+                way = _way(queue)
+                await channel.exchange_declare(way, exchange_type="fanout", timeout=REPLY_TIMEOUT)
+                await channel.queue_bind(queue, way, "", timeout=REPLY_TIMEOUT)
+        yield
+        with border("taking a way down"):
+            for queue in queues:
+                await channel.exchange_delete(_way(queue), timeout=REPLY_TIMEOUT)
+            await channel.close(timeout=REPLY_TIMEOUT)
 
     async def move(self, source: str, target: str, most: int = AT_ONCE) -> int:
         """Move what is ready in `source`, `most` messages or some more; how many it was.
@@ -111,7 +126,10 @@ class Mover:
                 yield arrived, acks
                 await channel.basic_cancel(consumer.consumer_tag or "", timeout=REPLY_TIMEOUT)
         finally:
-            await _closed(channel, acks)
+            # Before the channel is closed: an acknowledgement on one that is ends the whole connection (504).
+            acks.stop()
+            with suppress(BrokerUnavailable), border("closing a channel"):
+                await channel.close(timeout=REPLY_TIMEOUT)
 
     async def _pass_on(self, batch: list[_Taken], target: str, acks: Acks) -> int:
         markers = [taken for taken in batch if taken.is_marker]
@@ -136,7 +154,7 @@ class Mover:
         give_up_at = asyncio.get_running_loop().time() + self._timeout
         with border(f"publishing to {queue}"):
             sent = [
-                self._lane.post(body, properties, _DEFAULT_EXCHANGE, queue, give_up_at)
+                self._lane.post(body, properties, _way(queue), "", give_up_at)
                 for properties, body in messages
             ]
             return await asyncio.gather(*sent)
@@ -176,11 +194,8 @@ def _judge(outcomes: list[Outcome], target: str) -> None:
         raise BrokerUnavailable(f"RabbitMQ did not take what was moved to {target}", remedy="Call again.")
 
 
-async def _closed(channel: Channel, acks: Acks) -> None:
-    """In this order: an acknowledgement on a channel that is being closed ends the whole connection (504)."""
-    acks.stop()
-    with suppress(BrokerUnavailable), border("closing a channel"):
-        await channel.close(timeout=REPLY_TIMEOUT)
+def _way(queue: str) -> str:
+    return f"{queue}.way"
 
 
 async def _nobody(delivered: DeliveredMessage) -> None:

@@ -39,7 +39,7 @@ class Unchanged(Properties):
 
     def __init__(self, content: bytes, *, message_id: str, user: str | None) -> None:
         self.message_id = message_id
-        parts = _parts(content)
+        parts = parts_of(content)
         parts["message_id"] = short_string(message_id)
         if parts.pop("user_id", None) is not None and user is not None:
             parts["user_id"] = short_string(user)
@@ -51,7 +51,7 @@ class Unchanged(Properties):
         )
 
 
-def _parts(content: bytes) -> dict[str, bytes]:
+def parts_of(content: bytes) -> dict[str, bytes]:
     """The bytes of each property. RabbitMQ has read them before it took the message: they can be told apart."""
     parts: dict[str, bytes] = {}
     at = 14

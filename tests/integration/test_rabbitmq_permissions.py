@@ -17,6 +17,7 @@ import pytest
 from aiormq.abc import AbstractChannel
 from aiormq.exceptions import ChannelAccessRefused, ProbableAuthenticationError
 from pamqp.commands import Basic
+from pamqp.common import FieldTable
 
 from pavane.adapters.rabbitmq import RabbitMQBroker
 from pavane.adapters.rabbitmq.topology import delay_route
@@ -173,8 +174,8 @@ async def test_what_is_another_services_is_forbidden_by_name_and_not_tried_again
             await mail.publish(Message(b"forged"), to)
         assert refusal.value.target == (to.event if isinstance(to, ToSubscribers) else to.queue)
     # The second time nothing was sent: what is in flight on the same channel is not disturbed.
-    own = {ToQueue: ToQueue(OWN), ToDeadLetters: ToDeadLetters(OWN_LETTERS)}.get(type(to))
-    if own is not None:
+    own = ToDeadLetters(OWN_LETTERS) if isinstance(to, ToDeadLetters) else ToQueue(OWN)
+    if not isinstance(to, ToSubscribers):
         await mail.publish(Message(b"1"), own)
         outcomes = await asyncio.gather(
             *(mail.publish(Message(b"%d" % number), own) for number in range(20)),
@@ -282,7 +283,8 @@ async def test_through_its_own_exchanges_nothing_of_another_service_is_reached(
     wheel = door == "wheel"
     async with channel_of(users.service("mail")) as channel:
         for other in [[each] for each in foreign] if header == "key" else [foreign]:
-            properties = Basic.Properties(headers=None if header == "key" else {header: other})
+            copies: FieldTable = {} if header == "key" else {header: [*other]}
+            properties = Basic.Properties(headers=copies)
             word = other[0] if header == "key" else key
             await channel.basic_publish(b"forged", exchange=exchange, routing_key=word, properties=properties)
     if wheel:  # through its levels to its end

@@ -1,5 +1,7 @@
 """The program `pavane` of a version that declares its queues with another delivery limit, and that may die on the way.
 
+`replace QUEUE` does what `topology migrate QUEUE` does for `moving_shop`, and begins sooner.
+
 PAVANE_TEST_LIMIT=10    the delivery limit of all its queues
 PAVANE_TEST_DIES=3      a migration kills itself, with SIGKILL, after its third step
 PAVANE_TEST_DIES=moving the same, when it has published the first messages and not acknowledged them
@@ -7,6 +9,7 @@ PAVANE_TEST_DIES=moving the same, when it has published the first messages and n
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -17,9 +20,14 @@ from unittest import mock
 from pavane.adapters.rabbitmq import topology as declared
 from pavane.adapters.rabbitmq.broker import RabbitMQBroker
 from pavane.adapters.rabbitmq.mover import Mover
-from pavane.cli.program import main
+from pavane.client.connection import close_pair, connect, open_pair
+from pavane.client.means import Means
+from pavane.client.migration import migrate
 from pavane.core.topology import Topology
 from pavane.ports.broker import QueueCount, TopologyChange
+from pavane.runtime.clock import SystemClock
+from pavane.settings import Settings
+from tests.integration.moving_shop import app
 
 Messages = Sequence[tuple[object, bytes]]
 
@@ -49,11 +57,11 @@ def die_after(change: str) -> None:
     RabbitMQBroker.migrate = dying  # type: ignore[method-assign]
 
 
-def die_moving() -> None:
+def die_moving(*, published: bool) -> None:
     publish = Mover._published
 
     async def dying(self: Mover, messages: Messages, queue: str) -> object:
-        outcomes = await publish(self, messages, queue)  # type: ignore[arg-type]
+        outcomes = await publish(self, messages if published else [], queue)  # type: ignore[arg-type]
         if messages:
             os.kill(os.getpid(), signal.SIGKILL)
         return outcomes
@@ -61,14 +69,28 @@ def die_moving() -> None:
     Mover._published = dying  # type: ignore[assignment,method-assign]
 
 
+async def replace(queue: str) -> None:
+    settings = Settings.read(None)
+    store, broker = connect(settings)
+    await open_pair(store, broker)
+    means = Means(store, broker, settings, SystemClock())
+    await migrate(means, app.catalog(settings).topology(), queue, lambda count: None)
+    await close_pair(store, broker)
+
+
 if __name__ == "__main__":
     deliveries = int(os.environ.pop("PAVANE_TEST_LIMIT", "20"))
     match os.environ.pop("PAVANE_TEST_DIES", ""):
         case "":
             pass
-        case "moving":
-            die_moving()
+        case "taking" | "moving" as when:
+            die_moving(published=when == "moving")
         case change:
             die_after(change)
     with limited_to(deliveries):
-        main(sys.argv[1:])
+        if sys.argv[1] == "replace":
+            asyncio.run(replace(sys.argv[2]))
+        else:
+            from pavane.cli.program import main
+
+            main(sys.argv[1:])

@@ -106,6 +106,13 @@ class Shop:
     async def migrate(self, queue: str, **variables: str) -> Done:
         return await self.command("topology", "migrate", queue, APP, "--yes", "--json", **variables)
 
+    async def carry_on(self) -> None:
+        """What the command does, here."""
+        await migrate(self.means, self.topology, self.jobs, lambda count: None)
+
+    async def began(self, worker: str, number: int) -> bool:
+        return len(self.ledger.starts(worker)) >= number
+
     async def give(self, rate: int, enough: asyncio.Event) -> None:
         """Give so many jobs a second until it is enough; one in fifty takes a second."""
         while not enough.is_set():
@@ -247,16 +254,36 @@ async def test_killed_after_any_step_it_is_carried_on_and_nothing_is_lost(shop: 
     async with two_processes(shop):
         async with load_on(shop, rate=50):
             for limit, step in enumerate(STEPS, 100):  # each time another is wanted: it begins anew
-                killed = await shop.migrate(shop.jobs, dies=step, limit=str(limit))
+                killed = await shop.command("replace", shop.jobs, dies=step, limit=str(limit))
                 assert killed.code == -signal.SIGKILL, (step, killed)
                 with limited_to(limit):
                     left = await interrupted(shop.broker, shop.topology)
                     assert [change.name for change in left] == [f"{shop.jobs}.moved"]
-                    await migrate(shop.means, shop.topology, shop.jobs, lambda count: None)
+                    await shop.carry_on()
                     assert await interrupted(shop.broker, shop.topology) == []
                     planned = await shop.broker.plan(shop.topology)
                     assert shop.jobs not in [change.name for change in planned]
         await shop.all_was_taken_once()
+
+
+async def test_a_job_in_hand_is_waited_for_and_not_lost_with_its_process(shop: Shop) -> None:
+    async with shop.process() as first:
+        shop.given.append(0)
+        await shop.client.emit(Given(number=0, seconds=60.0))
+        await eventually("the job has begun", lambda: shop.began("moving.take", 1))
+        migration = asyncio.create_task(shop.carry_on())
+        await first.says("is being replaced: consuming")
+        # The process takes from the interim, and still has the job of the old queue, which stays for that.
+        await shop.client.emit(Given(number=1))
+        await eventually("another job handled", lambda: shop.took("moving.take", 1))
+        assert not migration.done()
+        assert await shop.exists(shop.jobs)
+        await first.kill()
+        await migration
+        left = await shop.broker.get(shop.jobs)
+        assert left is not None
+        assert left.delivery_count == 0, "it has not come back to this queue"
+        assert Given.model_validate_json(left.message.body).number == 0
 
 
 async def test_letters_moved_by_one_that_was_killed_are_redriven_once_each(shop: Shop) -> None:
@@ -264,8 +291,9 @@ async def test_letters_moved_by_one_that_was_killed_are_redriven_once_each(shop:
         for n in range(150):
             await shop.client.emit(Refused(number=n))
         await eventually("150 letters", lambda: shop.waits(shop.letters, 150))
-        killed = await shop.migrate(shop.letters, dies="moving", letters="600", limit=OLD_LIMIT)
-        assert killed.code == -signal.SIGKILL, killed
+        for when in ("taking", "moving"):
+            killed = await shop.migrate(shop.letters, dies=when, letters="600", limit=OLD_LIMIT)
+            assert killed.code == -signal.SIGKILL, killed
         done = await shop.migrate(shop.letters, letters="600", limit=OLD_LIMIT)
         assert ("delete", "dlq.moving.refuse") in shop.changes(done)
         shop.take_all()
@@ -375,6 +403,32 @@ async def nobody(delivered: DeliveredMessage) -> None:
 def as_sent(content: bytes) -> dict[str, bytes]:
     """The properties, as bytes, without the one that is the publisher's own."""
     return {name: value for name, value in parts_of(content).items() if name != "message_id"}
+
+
+async def test_a_queue_that_is_declared_again_as_it_was_is_replaced_again(
+    rabbit: RabbitServer, namespace: str
+) -> None:
+    topology = Topology(namespace, (WorkerTopology("shop", "sell", ("it.happened",)),))
+    queue = topology.names.queue("shop", "sell")
+    deleted = TopologyChange("delete", "queue", queue)
+    broker = RabbitMQBroker(rabbit.url, namespace=namespace)
+    await broker.open()
+    try:
+        with limited_to(int(OLD_LIMIT)):
+            await broker.declare(topology)
+        done: list[TopologyChange | QueueCount] = []
+        async for step in broker.migrate(queue, topology):
+            if step == deleted and deleted not in done:
+                with limited_to(int(OLD_LIMIT)):
+                    await broker.declare(topology)
+                await broker.publish(Message(b"job"), ToQueue(queue))
+            done.append(step)
+        assert done.count(deleted) == 2
+        assert queue not in [change.name for change in await broker.plan(topology)]
+        # Both queues were reached then.
+        assert await broker.count([queue, f"{queue}.moved"]) == [QueueCount(queue, 2, 0), None]
+    finally:
+        await broker.close()
 
 
 async def test_consumers_that_know_nothing_of_it_are_named_and_lose_nothing(

@@ -273,7 +273,7 @@ def _mismatch(asset: Asset, refusal: str) -> TopologyChange:
 def _remedy(asset: Asset) -> str:
     if isinstance(asset, Queue) and is_movable(asset.name):
         return (
-            "Arguments cannot be changed, but the queue replaced while it is in use: "
+            "Arguments cannot be changed, but the queue can be replaced while it is in use: "
             f"`pavane topology migrate {asset.name}`."
         )
     return (

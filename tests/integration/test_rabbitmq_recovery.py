@@ -156,6 +156,18 @@ async def test_a_deleted_exchange_is_declared_again(
     await stage.until_ready(stage.second, 2)
 
 
+async def test_an_exchange_that_was_deleted_before_its_first_use_is_declared_again(
+    rabbit: RabbitServer, broker: RabbitMQBroker, namespace: str
+) -> None:
+    stage = await Stage.build(broker, namespace)
+    exchange = stage.topology.names.event(stage.event)
+    await administer(rabbit.url, lambda channel: channel.exchange_delete(exchange))
+    with pytest.raises(BrokerUnavailable, match="is being declared again"):
+        await stage.emit(b"1")
+    await stage.emit(b"1")
+    await stage.until_ready(stage.first, 1)
+
+
 async def test_connections_that_the_server_closes_come_back(private: RabbitServer, namespace: str) -> None:
     broker = RabbitMQBroker(private.url, namespace=namespace)
     await broker.open()

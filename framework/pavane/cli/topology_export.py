@@ -7,8 +7,6 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from pavane.adapters.rabbitmq.definitions import definitions as definitions_of
-from pavane.adapters.redis.acl import acl_lines
 from pavane.cli.apps import programs_of
 from pavane.cli.session import session_of
 from pavane.cli.topology_left import Apps
@@ -42,14 +40,29 @@ def export(
         raise UsageError("For which server?", remedy="Give either --definitions or --redis-acl.")
     choreography = Choreography(programs_of(apps or (), settings))
     if definitions:
-        session.out.file(definitions_of(settings.namespace, _vhost(settings), choreography))
+        session.out.file(_definitions(settings, choreography))
         return
-    lines = acl_lines(settings.namespace, topology_of(settings.namespace, choreography).services)
+    lines = _acl(settings, choreography)
     if session.out.json:
         session.out.document({"acl": lines})
         return
     for line in lines:
         print(line, flush=True)
+
+
+# The adapters are imported where they are used: no other command should have to load them.
+
+
+def _definitions(settings: Settings, choreography: Choreography) -> object:
+    from pavane.adapters.rabbitmq.definitions import definitions
+
+    return definitions(settings.namespace, _vhost(settings), choreography)
+
+
+def _acl(settings: Settings, choreography: Choreography) -> tuple[str, ...]:
+    from pavane.adapters.redis.acl import acl_lines
+
+    return acl_lines(settings.namespace, topology_of(settings.namespace, choreography).services)
 
 
 def _vhost(settings: Settings) -> str:

@@ -230,13 +230,14 @@ class RabbitMQBroker:
         await restore(self._publishing, wanted)
         return True
 
-    def _exchange_missing(self, exchange: str) -> None:
-        """A publish found no exchange: declare the topology again, once at a time, if it is ours."""
+    def _exchange_missing(self, exchange: str) -> bool:
+        """A publish found no exchange: declare the topology again, once at a time, if it is ours; whether it is."""
         wanted = self._declared
         if wanted is None or all(each.name != exchange for each in wanted.exchanges):
-            return
+            return False
         if self._restoring is None or self._restoring.done():
             self._restoring = asyncio.create_task(self._restore_all(wanted))
+        return True
 
     async def _restore_all(self, wanted: Declarations) -> None:
         log.warning("an exchange is gone: declaring the topology again")

@@ -49,11 +49,11 @@ class Publisher:
         timeout: seconds until a publish without confirm is given up, waiting for the connection included.
         max_body: bytes of an event's longest body. Letters and copies are what somebody else has sent: they
             are passed on whatever their size, or they could not be set aside.
-        missing: called with the name of an exchange that does not exist.
+        missing: called with the name of an exchange that does not exist; whether it is being declared again.
     """
 
     def __init__(
-        self, link: Link, names: Names, *, timeout: float, max_body: int, missing: Callable[[str], None]
+        self, link: Link, names: Names, *, timeout: float, max_body: int, missing: Callable[[str], bool]
     ) -> None:
         self._link = link
         self._names = names
@@ -90,8 +90,7 @@ class Publisher:
         is_known = await self._enter(lane, way[0], give_up_at)
         try:
             if not is_known:
-                self._missing(way[0])
-                raise Unroutable(_target(to))
+                raise self._without_way(way[0], to)
             outcome = await self._send(lane, message.body, properties, to, way, give_up_at)
         finally:
             self._window.release()
@@ -155,6 +154,14 @@ class Publisher:
             self._forbidden.clear()
             self._forbidden_on = self._link.connected
         self._forbidden.add(exchange)
+
+    def _without_way(self, exchange: str, to: Address) -> BrokerUnavailable | Unroutable:
+        if self._missing(exchange):
+            return BrokerUnavailable(
+                f"exchange {exchange} is gone and is being declared again",
+                remedy="The call can be made again.",
+            )
+        return Unroutable(_target(to))
 
     def _gave_up(self) -> BrokerUnavailable:
         return BrokerUnavailable(

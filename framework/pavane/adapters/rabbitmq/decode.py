@@ -127,8 +127,7 @@ _TABLE: Final = ord("F")
 _ARRAY: Final = ord("A")
 
 
-def read_value(data: bytes, at: int, depth: int = 0) -> tuple[int, Any]:
-    """The value of a table that begins at an offset with its kind; the offset behind it, and the value."""
+def _value(data: bytes, at: int, depth: int) -> tuple[int, Any]:
     kind = data[at]
     if kind == _TABLE:
         return _table(data, at + 1, depth + 1)
@@ -158,7 +157,7 @@ def _table(data: bytes, at: int, depth: int = 0) -> tuple[int, dict[str, Any] | 
                 except UnicodeDecodeError:
                     found[key] = raw
             else:
-                at, found[key] = read_value(data, at, depth)
+                at, found[key] = _value(data, at, depth)
             if type(key) is Unreadable:
                 found[key] = Unreadable("header name is not UTF-8")
     except (struct.error, IndexError, KeyError):
@@ -176,7 +175,7 @@ def _array(data: bytes, at: int, depth: int) -> tuple[int, list[Any] | Unreadabl
     found: list[Any] = []
     try:
         while at < end:
-            at, value = read_value(data, at, depth)
+            at, value = _value(data, at, depth)
             found.append(value)
     except (struct.error, IndexError, KeyError):
         at = -1

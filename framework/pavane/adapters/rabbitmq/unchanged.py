@@ -10,15 +10,12 @@ import struct
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pavane.adapters.rabbitmq.decode import PROPERTIES, present, read_value
+from pavane.adapters.rabbitmq.decode import PROPERTIES, present
 from pavane.adapters.rabbitmq.encode import Properties, short_string
 
 CONTENT: Final = "content"
 _FLAGS: Final = struct.Struct(">H")
-_LENGTH: Final = struct.Struct(">I")
 _SIZE: Final = struct.Struct(">Q")
-_COUNTED: Final = b"x-delivery-count"
-"""How often it came back, in the queue that it leaves. RabbitMQ writes it again only when it comes back again."""
 
 
 def read_unchanged(data: bytes) -> tuple[int, Mapping[str, Any]]:
@@ -43,8 +40,6 @@ class Unchanged(Properties):
         parts["message_id"] = short_string(message_id)
         if parts.pop("user_id", None) is not None and user is not None:
             parts["user_id"] = short_string(user)
-        if "headers" in parts:
-            parts["headers"] = _uncounted(parts["headers"])
         flags = sum(0x8000 >> place for place, (name, _) in enumerate(PROPERTIES) if name in parts)
         self._bytes = b"".join(
             [_FLAGS.pack(flags), *(parts[name] for name, _ in PROPERTIES if name in parts)]
@@ -60,20 +55,3 @@ def parts_of(content: bytes) -> dict[str, bytes]:
         at, _ = read(content, at)
         parts[name] = content[start:at]
     return parts
-
-
-def _uncounted(table: bytes) -> bytes:
-    """A table of headers without the count of deliveries; as it is, where it cannot be read to its end."""
-    kept: list[bytes] = []
-    at = 4
-    try:
-        while at < len(table):
-            start, at = at, at + 1 + table[at]
-            name = table[start + 1 : at]
-            at, _ = read_value(table, at)
-            if name != _COUNTED:
-                kept.append(table[start:at])
-    except (struct.error, IndexError, KeyError):
-        return table
-    content = b"".join(kept)
-    return _LENGTH.pack(len(content)) + content

@@ -65,19 +65,19 @@ FORGED_UNDO = Case(
     what="an undo that nobody asked for, put into the undo queue",
     code=HANDLED,
     seen="nowhere: undoing is decided by the run's record, the message is dropped",
-    remedy="Find out who may publish to `*.jobs`.",
+    remedy="Find out who may publish to `*.jobs.<service>`.",
 )
 UNDO_GARBAGE = Case(
     what="garbage in the undo queue",
     code="undecodable",
     seen=IN_THE_QUEUE,
-    remedy="Find out who may publish to `*.jobs`; discard the letter.",
+    remedy="Find out who may publish to `*.jobs.<service>`; discard the letter.",
 )
 INTAKE_GARBAGE = Case(
     what="garbage in a service's intake",
     code="parked",
     seen="the queue `*.parked`, and `pavane doctor` (`parked`)",
-    remedy="Find out who may publish to `*.jobs`; look at the message with RabbitMQ's tools.",
+    remedy="Find out who may publish to `*.jobs.<service>`; look at the message with RabbitMQ's tools.",
 )
 TOO_LARGE_CALL = Case(
     what="starting or emitting an event over 256 KiB (`PAVANE_MAX_BODY`)",

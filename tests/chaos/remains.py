@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 
 from pavane.core.record import Record
-from pavane.core.topology import LEVELS, Topology, queues_of
+from pavane.core.topology import Topology, queues_of, wheel_queues_of
 from pavane.ports.store import Store
 from tests.servers import RabbitServer
 
@@ -21,8 +21,7 @@ class Remains:
     def __init__(self, store: Store, rabbit: RabbitServer, topology: Topology) -> None:
         self._store = store
         self._rabbit = rabbit
-        wheel = [topology.names.exchange(f"delay.{level:02}") for level in range(LEVELS)]
-        self.queues = (*queues_of(topology), *wheel)
+        self.queues = (*queues_of(topology), *wheel_queues_of(topology))
         self._prefix = f"{topology.namespace}."
 
     async def in_records(self, keys: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pavane import App, Client, RunStatus, Settings
 from pavane.client.connection import close_pair, connect, open_pair
 from pavane.core.record import JobKind, Record, StepRow, Work
-from pavane.core.topology import LEVELS, queues_of
+from pavane.core.topology import queues_of, wheel_queues_of
 from pavane.ports.broker import Broker
 from pavane.ports.store import Store
 from tests.crash.ledger import VARIABLE, Ledger
@@ -88,7 +88,7 @@ class Stage:
         return self.names.dead_letter_queue(service, name)
 
     def wheel(self) -> list[str]:
-        return [self.names.exchange(f"delay.{level:02}") for level in range(LEVELS)]
+        return [*wheel_queues_of(self.topology)]
 
     async def ready_in(self, *queues: str) -> int:
         """Messages that wait in these queues."""

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from pavane import Client, DeadLetter, Settings
 from pavane.client.connection import close_pair, connect, open_pair
-from pavane.core.topology import LEVELS, Names, queues_of
+from pavane.core.topology import Names, queues_of, wheel_queues_of
 from pavane.ports.broker import Broker, ToDeadLetters
 from pavane.ports.store import Store
 from pavane.runtime.clock import SystemClock
@@ -53,17 +53,20 @@ class Floor:
         self._process = process
         self._broker = broker
         self.names = Names(settings.namespace)
-        self.queues = queues_of(shop.app.catalog(settings).topology())
+        topology = shop.app.catalog(settings).topology()
+        self.queues, self.wheel = queues_of(topology), wheel_queues_of(topology)
         self.store = store
         self.client = Client.over(store, broker, settings=settings, clock=SystemClock())
         self.complaints = Complaints()
 
-    async def throw(self, exchange: str, key: str, properties: bytes, body: bytes) -> None:
-        """Publish a message by hand, and wait for its confirm."""
+    async def throw(self, queue: str, properties: bytes, body: bytes) -> None:
+        """Publish a message to a queue of jobs by hand, and wait for its confirm."""
+
+        exchange = self.names.jobs(self.names.service_of(queue) or "")
 
         def publish() -> None:
             with RawPublisher(self._url) as publisher:
-                publisher.publish(self.names.exchange(exchange), key, properties, body)
+                publisher.publish(exchange, queue, properties, body)
 
         await asyncio.to_thread(publish)
 
@@ -136,7 +139,7 @@ class Floor:
         """No queue but those of dead letters holds a message, and none is being worked on."""
         letters = f"{self.names.namespace}.dlq."
         queues = [queue for queue in self.queues if not queue.startswith(letters)]
-        queues += [self.names.exchange(f"delay.{level:02}") for level in range(LEVELS)]
+        queues += self.wheel
 
         async def empty() -> bool:
             counts = await self._broker.count(queues)

@@ -1,6 +1,7 @@
 """Two versions of one service, and another service: for the tests of `topology verify` and `prune`.
 
-From `old` to `new` the worker `weigh` goes, and `reserve` loses an event and its undo.
+From `old` to `new` the worker `weigh` goes with the event that only it emits, and `reserve` loses an event and its
+undo.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ class Moved(Event, name="left.moved"):
     order: str
 
 
+class Weighed(Event, name="left.weighed"):
+    order: str
+
+
 async def unreserve(ctx: UndoContext, event: Placed | Moved, done: None) -> None:
     """Give back what was reserved."""
 
@@ -30,8 +35,9 @@ def old_stock() -> Service[Any]:
         """Reserve for an order, or again where it was moved."""
 
     @stock.queue_worker("weigh")
-    async def weigh(ctx: Context, event: Moved) -> None:
+    async def weigh(ctx: Context, event: Moved) -> Weighed:
         """Weigh what was moved."""
+        return Weighed(order=event.order)
 
     return stock
 

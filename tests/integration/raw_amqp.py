@@ -80,6 +80,8 @@ class RawPublisher:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._socket = socket.create_connection((parts.hostname or "", parts.port or 5672), timeout=10)
+        # Else each message waits 40 ms for the acknowledgement of its first frame.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._input = self._socket.makefile("rb")
         self._socket.sendall(header.ProtocolHeader().marshal())
         self._expect(commands.Connection.Start)

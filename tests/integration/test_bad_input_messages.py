@@ -44,7 +44,7 @@ async def floor(rabbit: RabbitServer, redis_server: RedisServer) -> AsyncIterato
 
 @pytest.mark.parametrize("case", [c for c in ARRIVALS if c.code != HANDLED], ids=lambda case: case.what)
 async def test_a_bad_message_becomes_a_letter_and_the_worker_goes_on(floor: Floor, case: Arrival) -> None:
-    await floor.throw("jobs", floor.queue("door.hear"), case.wire(), case.body)
+    await floor.throw(floor.queue("door.hear"), case.wire(), case.body)
     letter = await floor.only_letter()
     assert (letter.reason, letter.worker, letter.attempts) == (case.code, "door.hear", [])
     assert case.says in (letter.error or "")
@@ -59,14 +59,14 @@ async def test_a_bad_message_becomes_a_letter_and_the_worker_goes_on(floor: Floo
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 async def test_rabbitmq_itself_refuses_a_header_that_is_no_number(floor: Floor, number: float) -> None:
     with pytest.raises(AssertionError, match=r"Connection\.Close"):
-        await floor.throw("jobs", floor.queue("door.hear"), message_properties({"number": number}), b"{}")
+        await floor.throw(floor.queue("door.hear"), message_properties({"number": number}), b"{}")
     await floor.goes_on()
     assert await floor.client.dead_letters.list().count() == 0
 
 
 @pytest.mark.parametrize("case", [c for c in ARRIVALS if c.code == HANDLED], ids=lambda case: case.what)
 async def test_what_only_looks_bad_is_handled(floor: Floor, case: Arrival) -> None:
-    await floor.throw("jobs", floor.queue("door.hear"), case.wire(), case.body)
+    await floor.throw(floor.queue("door.hear"), case.wire(), case.body)
     await floor.heard(case.event_id)
     await floor.goes_on()
     assert await floor.client.dead_letters.list().count() == 0
@@ -75,7 +75,7 @@ async def test_what_only_looks_bad_is_handled(floor: Floor, case: Arrival) -> No
 async def test_a_letter_of_bad_bytes_can_be_redriven_and_dies_again(floor: Floor) -> None:
     """The operator's tools get through a queue with such letters, and lose none."""
     for case in map(another, REDRIVEN):
-        await floor.throw("jobs", floor.queue("door.hear"), case.wire(), case.body)
+        await floor.throw(floor.queue("door.hear"), case.wire(), case.body)
         letter = await floor.only_letter()
         await floor.body_in_queue(letter)
         await floor.nothing_is_left()
@@ -90,7 +90,7 @@ async def test_a_letter_of_bad_bytes_can_be_redriven_and_dies_again(floor: Floor
 
 async def test_a_letter_leaves_out_headers_that_would_not_fit_beside_its_own(floor: Floor) -> None:
     [frame] = [another(case) for case in ARRIVALS if "nearly fill a frame" in case.what]
-    await floor.throw("jobs", floor.queue("door.hear"), frame.wire(), frame.body)
+    await floor.throw(floor.queue("door.hear"), frame.wire(), frame.body)
     letter = await floor.only_letter()
     assert len(letter.headers["long"]) == 130_000  # in the index
     assert await floor.body_in_queue(letter) == frame.body

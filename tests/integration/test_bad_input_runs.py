@@ -9,7 +9,6 @@ import pytest
 import pytest_asyncio
 
 from pavane import RunNotFound, RunStatus, TooLarge, UsageError
-from pavane.core.topology import LEVELS
 from pavane.runtime import copies
 from tests.bad_input import runs, shop
 from tests.bad_input.case import HANDLED
@@ -43,7 +42,7 @@ async def throw(
     floor: Floor, queue: str, name: str, body: bytes, event_id: str = "", **more: HeaderValue
 ) -> str:
     event_id = event_id or str(uuid4())
-    await floor.throw("jobs", queue, message_properties(event_headers(name, event_id, **more)), body)
+    await floor.throw(queue, message_properties(event_headers(name, event_id, **more)), body)
     return event_id
 
 
@@ -96,7 +95,7 @@ async def test_a_newer_version_goes_round_the_wheel_before_it_is_a_letter(
     event_id = await throw(floor, floor.queue("door.hear"), "bad.knocked", body, pavane_version=3)
 
     async def on_the_wheel() -> bool:
-        counts = await floor.counts(*(floor.names.exchange(f"delay.{level:02}") for level in range(LEVELS)))
+        counts = await floor.counts(*floor.wheel)
         return sum(counts) == 1
 
     await eventually("the message on the delay wheel", on_the_wheel)
@@ -223,9 +222,7 @@ async def test_an_undo_that_nobody_asked_for_is_not_carried_out(floor: Floor) ->
 
 
 async def test_garbage_in_the_undo_queue_is_a_letter(floor: Floor) -> None:
-    await floor.throw(
-        "jobs", floor.names.undo_queue("shop", "reserve"), message_properties({}), b"\xff garbage"
-    )
+    await floor.throw(floor.names.undo_queue("shop", "reserve"), message_properties({}), b"\xff garbage")
     letter = await floor.only_letter()
     assert (letter.reason, letter.worker) == (runs.UNDO_GARBAGE.code, "shop.reserve")
     assert await floor.body_in_queue(letter) == b"\xff garbage"
@@ -235,7 +232,7 @@ async def test_garbage_in_the_undo_queue_is_a_letter(floor: Floor) -> None:
 
 async def test_garbage_in_an_intake_is_parked(floor: Floor) -> None:
     assert runs.INTAKE_GARBAGE.code == "parked"
-    await floor.throw("jobs", floor.names.intake("shop"), message_properties({}), GOOD_BODY)
+    await floor.throw(floor.names.intake("shop"), message_properties({}), GOOD_BODY)
 
     async def parked() -> bool:
         return await floor.counts(floor.names.parked) == [1]

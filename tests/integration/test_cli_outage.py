@@ -69,6 +69,7 @@ NEED_SERVERS: dict[str, tuple[str, ...]] = {
     "topology apply": ("--yes",),
     "topology verify": (),
     "topology prune": ("--yes",),
+    "topology migrate": ("pavane.dlq.stock.reserve", "--yes"),
 }
 NEED_NONE: dict[str, tuple[str, ...]] = {
     "check": (),
@@ -76,6 +77,7 @@ NEED_NONE: dict[str, tuple[str, ...]] = {
     "asyncapi": (),
     "contracts export": (),
     "contracts diff": (CONTRACTS, CONTRACTS),
+    "topology export": ("--definitions",),
 }
 VARIANTS: tuple[tuple[str, ...], ...] = (
     ("start", "orders", *PLACED, "--wait", "--timeout", "60"),

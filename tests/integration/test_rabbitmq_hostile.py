@@ -51,7 +51,7 @@ async def test_a_hostile_message_is_delivered_with_its_problem(
     stage = await Stage.build(broker, NAMESPACE)
     inbox = Inbox()
     subscription = await broker.consume(stage.first, prefetch=5, receive=inbox.receive)
-    jobs = stage.topology.names.exchange("jobs")
+    jobs = stage.topology.names.jobs(stage.service)
     await asyncio.to_thread(send, rabbit.url, jobs, stage.first, hostile)
     await broker.publish(Message(b"good"), ToQueue(stage.first))
     bad, good = await inbox.holds(2)
@@ -69,7 +69,7 @@ async def test_a_hostile_letter_can_be_taken_and_published_again(
     rabbit: RabbitServer, broker: RabbitMQBroker, case: str
 ) -> None:
     stage = await Stage.build(broker, NAMESPACE)
-    dlx = stage.topology.names.exchange("dlx")
+    dlx = stage.topology.names.letters(stage.service)
     await asyncio.to_thread(send, rabbit.url, dlx, stage.letters, HOSTILE[case][0])
     letter = await broker.get(stage.letters)
     assert letter is not None

@@ -1,9 +1,7 @@
-"""How far RabbitMQ's permissions keep a service to its own, on the topology as it is; docs/decisions.md says why.
+"""Servers that were started from the exported files alone: each service does its own work there, and nothing else.
 
-`payments` has the least rights with which it can still work: read its own queues, write to the exchanges it
-publishes to, and, where a routing key is looked at (topic exchanges), its own keys. The tests of direct exchanges
-and of `CC` show what is not kept out; when they fail, the topology has learnt to, and `topology export` can be
-built.
+The service `mail` plays the intruder: what `stock` is told, owes and keeps must be out of its reach by every way
+that RabbitMQ has, with and without the headers `CC` and `BCC`.
 """
 
 from __future__ import annotations
@@ -11,191 +9,333 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 import aiormq
 import pytest
-from aiormq.exceptions import ChannelAccessRefused
+from aiormq.abc import AbstractChannel
+from aiormq.exceptions import ChannelAccessRefused, ProbableAuthenticationError
 from pamqp.commands import Basic
+from pamqp.common import FieldTable
 
 from pavane.adapters.rabbitmq import RabbitMQBroker
+from pavane.adapters.rabbitmq.publisher import FORBIDDEN_FOR
 from pavane.adapters.rabbitmq.topology import delay_route
-from pavane.core.topology import Names, Topology, WorkerTopology
+from pavane.core.topology import Names
 from pavane.errors import BrokerUnavailable
-from pavane.ports.broker import Address, Delivery, Message, ToQueue, ToSubscribers
+from pavane.ports.broker import Address, Forbidden, Message, ToDeadLetters, ToQueue, ToSubscribers
+from pavane.testing.conformance.broker_stage import eventually
 from tests.integration.cli_runner import APP, Pavane
-from tests.servers import RabbitServer, RedisServer
+from tests.users import Users, refusals, servers_of
 
-NAMES = Names("perm")
-TOPOLOGY = Topology(
-    "perm",
-    (
-        WorkerTopology("payments", "charge", ("stock.reserved",)),
-        WorkerTopology("stock", "reserve", ("order.placed",), undo=True),
-        WorkerTopology("mail", "tell", ("payment.charged",)),
-    ),
-)
-OWN, FOREIGN = NAMES.queue("payments", "charge"), NAMES.queue("stock", "reserve")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """The same namespace as the operator has it, and as the user `payments` has it."""
-
-    operator: RabbitMQBroker
-    payments: RabbitMQBroker
-    url: str
+N = Names("perm")
+OWN, OWN_LETTERS = N.queue("mail", "confirm"), N.dead_letter_queue("mail", "confirm")
+FOREIGN = {
+    "jobs": N.queue("stock", "reserve"),
+    "undos": N.undo_queue("stock", "reserve"),
+    "letters": N.dead_letter_queue("stock", "reserve"),
+    "intake": N.intake("stock"),
+}
+Act = Callable[[AbstractChannel], Awaitable[object]]
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[RabbitServer]:
-    server = RabbitServer()
-    yield server.start()
-    server.close()
+def started() -> Iterator[tuple[Users, Any]]:
+    """The servers, and what `topology apply` still had to do on them."""
+    with servers_of("perm", [APP]) as users:
+        yield users, Pavane.on(**users.operator).json("topology", "apply", APP)
 
 
 @pytest.fixture(scope="module")
-def url(server: RabbitServer) -> str:
-    """Of the user `payments`."""
-    password = secrets.token_hex(8)
-    server.rabbitmqctl("add_user", "payments", password)
-    server.rabbitmqctl(
-        *("set_permissions", "payments", "^$"),
-        r"^perm\.(events|jobs|dlx|delay\.[0-9]{2})$",
-        r"^perm\.(q|undo|dlq|intake)\.payments(\.|$)",
-    )
-    keys = {
-        NAMES.exchange("events"): r"^payment\.charged$",
-        NAMES.exchange("delay.00"): r"^([01]\.){16}perm:(q|undo|intake):payments(:|$)",
-    }
-    for exchange, key in keys.items():
-        server.rabbitmqctl("set_topic_permissions", "payments", exchange, key, "^$")
-    return f"amqp://payments:{password}@127.0.0.1:{server.port}/"
+def users(started: tuple[Users, Any]) -> Users:
+    return started[0]
 
 
 @pytest.fixture
-async def stage(server: RabbitServer, url: str) -> AsyncIterator[Stage]:
-    operator, payments = (RabbitMQBroker(each, namespace="perm") for each in (server.url, url))
-    await operator.open()
-    await operator.declare(TOPOLOGY)
-    await payments.open()
-    yield Stage(operator, payments, url)
-    await payments.close()
-    for queue in (OWN, FOREIGN, NAMES.queue("mail", "tell"), NAMES.undo_queue("stock", "reserve")):
+async def operator(users: Users) -> AsyncIterator[RabbitMQBroker]:
+    async with opened(users.operator) as broker:
+        yield broker
+
+
+@pytest.fixture
+async def mail(users: Users) -> AsyncIterator[RabbitMQBroker]:
+    async with opened(users.service("mail")) as broker:
+        yield broker
+
+
+@contextlib.asynccontextmanager
+async def opened(environment: dict[str, str]) -> AsyncIterator[RabbitMQBroker]:
+    broker = RabbitMQBroker(environment["PAVANE_BROKER_URL"], namespace="perm")
+    await broker.open()
+    yield broker
+    await broker.close()
+
+
+@contextlib.asynccontextmanager
+async def channel_of(environment: dict[str, str]) -> AsyncIterator[AbstractChannel]:
+    """A channel as any program may open it, without pavane's restraint."""
+    async with aiormq.connect(environment["PAVANE_BROKER_URL"]) as connection:
+        yield await connection.channel()
+
+
+async def comes_to(operator: RabbitMQBroker, queue: str, number: int) -> None:
+    async def there() -> bool:
+        [count] = await operator.count([queue])
+        return count is not None and count.ready == number
+
+    await eventually(f"{number} messages in {queue}", there)
+
+
+async def emptied(operator: RabbitMQBroker, *queues: str) -> list[bytes]:
+    """What is in these queues; it is taken out."""
+    found: list[bytes] = []
+    for queue in queues:
         while delivery := await operator.get(queue):
+            found.append(delivery.message.body)
             delivery.ack()
-    await operator.close()
+    return found
 
 
-async def refused(stage: Stage, to: Address) -> None:
-    with pytest.raises(BrokerUnavailable) as refusal:
-        await stage.payments.publish(Message(b"{}"), to)
-    assert isinstance(refusal.value.__cause__, ChannelAccessRefused)
+def test_the_file_has_all_that_apply_would_declare_but_the_mark(started: tuple[Users, Any]) -> None:
+    assert [change["name"] for change in started[1]["changes"]] == ["perm.initialised"]
 
 
-async def ready(stage: Stage, queue: str) -> int:
-    [count] = await stage.operator.count([queue])
-    assert count is not None
-    return count.ready
+async def test_nobody_can_log_in_before_the_operator_has_set_a_password(users: Users) -> None:
+    acl = Pavane.on(PAVANE_NAMESPACE="perm").json("topology", "export", APP, "--redis-acl")["acl"]
+    assert not any(word.startswith((">", "#", "nopass")) for line in acl for word in line.split())
+    newcomer = users.outside["PAVANE_BROKER_URL"].replace("perm.outside", users.newcomer)
+    for url in (newcomer, newcomer.replace(users.password, "")):
+        assert not await may_log_in(url)
+    rabbitmqctl = users.rabbit.rabbitmqctl
+    await asyncio.to_thread(rabbitmqctl, "change_password", users.newcomer, users.password)
+    assert await may_log_in(newcomer)
+    await asyncio.to_thread(rabbitmqctl, "import_definitions", str(users.definitions))
+    assert not await may_log_in(newcomer), "the page says that an import takes passwords away"
 
 
-async def test_it_can_do_its_own_work(stage: Stage) -> None:
-    await stage.payments.publish(Message(b"{}"), ToSubscribers("payment.charged"))
-    await stage.payments.publish(Message(b"{}"), ToQueue(OWN, 250))
-    await stage.operator.publish(Message(b"{}"), ToQueue(OWN))
-    delivery = await stage.payments.get(OWN)
-    assert delivery is not None
-    delivery.ack()
-    assert await ready(stage, NAMES.queue("mail", "tell")) == 1
-
-
-async def test_it_cannot_publish_another_services_event(stage: Stage) -> None:
-    await refused(stage, ToSubscribers("order.placed"))
-    assert await ready(stage, FOREIGN) == 0
-
-
-async def test_it_cannot_reach_another_services_queue_over_the_wheel(stage: Stage) -> None:
-    await refused(stage, ToQueue(FOREIGN, 250))
-
-
-async def test_it_can_neither_read_nor_remove_another_services_queue(stage: Stage) -> None:
-    with pytest.raises(BrokerUnavailable):
-        await stage.payments.get(FOREIGN)
-    with pytest.raises(BrokerUnavailable):
-        await stage.payments.remove(FOREIGN, ("order.placed",))
-    assert await ready(stage, FOREIGN) == 0
-
-
-async def test_a_direct_exchange_asks_for_no_key_so_jobs_and_undos_of_others_are_within_reach(
-    stage: Stage,
-) -> None:
-    for queue in (FOREIGN, NAMES.undo_queue("stock", "reserve")):
-        await stage.payments.publish(Message(b"forged"), ToQueue(queue))
-        assert await ready(stage, queue) == 1
-
-
-@pytest.mark.parametrize("by", ["events", "wheel"])
-async def test_cc_gets_past_a_topic_permission_before_rabbitmq_4_and_the_receiver_refuses_it(
-    stage: Stage, server: RabbitServer, by: str
-) -> None:
-    exchange, key = delay_route(NAMES, OWN, 250)
-    _, foreign = delay_route(NAMES, FOREIGN, 250)
-    if by == "events":
-        exchange, key, foreign = NAMES.exchange("events"), "payment.charged", "order.placed"
-    connection = await aiormq.connect(stage.url)
-    channel = await connection.channel()
-    properties = Basic.Properties(headers={"CC": [foreign]})
+async def may_log_in(url: str) -> bool:
     try:
-        await channel.basic_publish(b"forged", exchange=exchange, routing_key=key, properties=properties)
-    except ChannelAccessRefused:
-        assert _version(server) >= 4
-        return
-    finally:
-        await connection.close()
-    assert _version(server) < 4
-    arrived: asyncio.Queue[Delivery] = asyncio.Queue()
-    await stage.operator.consume(FOREIGN, prefetch=1, receive=arrived.put_nowait)
-    delivery = await asyncio.wait_for(arrived.get(), 30)
-    assert delivery.problem is not None
-    assert "CC" in delivery.problem
-    delivery.ack()
+        async with aiormq.connect(url):
+            return True
+    except ProbableAuthenticationError:
+        return False
 
 
-def _version(server: RabbitServer) -> int:
-    return int(server.rabbitmqctl("version").strip().split(".")[0])
-
-
-def test_services_work_under_users_of_their_own_that_declare_and_read_nothing_of_others(
-    server: RabbitServer, redis_server: RedisServer
-) -> None:
-    operator = Pavane.on(
-        PAVANE_BROKER_URL=server.url,
-        PAVANE_STATE_URL=redis_server.url,
-        PAVANE_NAMESPACE="perm2",
-        PAVANE_APP=APP,
-        CLI_SHOP_POISON="/nonexistent",
-    )
-    operator.json("topology", "apply")
+def test_a_process_for_each_service_and_a_client_do_their_work(users: Users) -> None:
+    client = Pavane.on(**users.outside, PAVANE_APP=APP)
     with contextlib.ExitStack() as stack:
         for service in ("stock", "mail"):
-            url = _user_of(server, service)
-            own = Pavane(operator.environment | {"PAVANE_BROKER_URL": url})
-            workers = stack.enter_context(own.running("--only", service, "--declare", "never"))
-            workers.wait_until_ready()
-        for item, status in (("book", "completed"), ("none", "compensated")):
-            payload = f'{{"order":"{secrets.token_hex(4)}","item":"{item}"}}'
-            words = ("start", "orders", "--payload", payload, "--wait", "--timeout", "30")
-            document = operator.json(*words, code=0 if item == "book" else 1)
-            assert document["status"] == status
-    assert operator.json("topology", "verify") == {"clean": True, "changes": []}
+            own = Pavane.on(**users.service(service), PAVANE_APP=APP, CLI_SHOP_POISON="/nonexistent")
+            stack.enter_context(own.running("--only", service)).wait_until_ready()
+        payload = f'{{"order":"{secrets.token_hex(4)}","item":"book"}}'
+        words = ("start", "orders", "--payload", payload, "--wait", "--timeout", "30")
+        assert client.json(*words)["status"] == "completed"
+    assert Pavane.on(**users.operator).json("topology", "verify", APP) == {"clean": True, "changes": []}
+    # Each process asks whether Redis throws keys away; CONFIG GET would tell a service the server's passwords.
+    assert set(refusals(users.redis)) <= {"command config|get"}
 
 
-def _user_of(server: RabbitServer, service: str) -> str:
-    """As docs/operations.md says."""
-    password = secrets.token_hex(8)
-    server.rabbitmqctl("add_user", service, password)
-    writes = r"^perm2\.(events|jobs|dlx|delay\.[0-9]{2})$"
-    reads = rf"^perm2\.(q|undo|dlq|intake)\.{service}(\.|$)"
-    server.rabbitmqctl("set_permissions", service, "^$", writes, reads)
-    return f"amqp://{service}:{password}@127.0.0.1:{server.port}/"
+async def test_a_service_reaches_its_own_queues_and_subscribers(
+    operator: RabbitMQBroker, mail: RabbitMQBroker
+) -> None:
+    message = Message(b"{}")
+    for address in (ToQueue(OWN), ToQueue(OWN, 250), ToQueue(N.intake("mail")), ToDeadLetters(OWN_LETTERS)):
+        await mail.publish(message, address)
+    await mail.publish(message, ToDeadLetters(N.parked))  # what is in its intake and nobody knows
+    for unheard in ("cli.confirmed", "pavane.run_ended"):
+        with pytest.raises(Exception, match=unheard):
+            await mail.publish(message, ToSubscribers(unheard))
+    await comes_to(operator, OWN, 2)
+    taken = await mail.get(OWN)
+    assert taken is not None
+    taken.ack()
+    await emptied(operator, OWN)
+    assert await emptied(operator, OWN_LETTERS, N.intake("mail"), N.parked) == [b"{}"] * 3
+
+
+FORBIDDEN: dict[str, Address] = {
+    "an event of another service": ToSubscribers("cli.reserved"),
+    "an event from outside that it does not hear": ToSubscribers("cli.placed"),
+    "a job of another service": ToQueue(FOREIGN["jobs"]),
+    "an undo of another service": ToQueue(FOREIGN["undos"]),
+    "the intake of another service": ToQueue(FOREIGN["intake"]),
+    "a job of another service over the wheel": ToQueue(FOREIGN["jobs"], 250),
+    "a letter of another service": ToDeadLetters(FOREIGN["letters"]),
+}
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+async def test_what_is_another_services_is_forbidden_by_name_and_not_tried_again(
+    users: Users, operator: RabbitMQBroker, mail: RabbitMQBroker, what: str
+) -> None:
+    to = FORBIDDEN[what]
+    for _ in range(2):
+        with pytest.raises(Forbidden) as refusal:
+            await mail.publish(Message(b"forged"), to)
+        assert refusal.value.target == (to.event if isinstance(to, ToSubscribers) else to.queue)
+    # The second time nothing was sent: what is in flight on the same channel is not disturbed.
+    own = ToDeadLetters(OWN_LETTERS) if isinstance(to, ToDeadLetters) else ToQueue(OWN)
+    if not isinstance(to, ToSubscribers):
+        await mail.publish(Message(b"1"), own)
+        outcomes = await asyncio.gather(
+            *(mail.publish(Message(b"%d" % number), own) for number in range(20)),
+            *(mail.publish(Message(b"forged"), to) for _ in range(20)),
+            return_exceptions=True,
+        )
+        assert outcomes[:20] == [None] * 20
+        assert {type(outcome) for outcome in outcomes[20:]} == {Forbidden}
+    assert await emptied(operator, *FOREIGN.values()) == []
+    await emptied(operator, OWN, OWN_LETTERS)
+
+
+async def test_what_is_in_flight_beside_a_refusal_can_be_sent_again(
+    operator: RabbitMQBroker, mail: RabbitMQBroker
+) -> None:
+    await mail.publish(Message(b"first"), ToQueue(OWN))
+
+    async def insist(body: bytes) -> None:
+        while True:
+            try:
+                return await mail.publish(Message(body), ToQueue(OWN))
+            except BrokerUnavailable:
+                await asyncio.sleep(0)
+
+    bodies = [b"%d" % number for number in range(50)]
+    *outcomes, refusal = await asyncio.gather(
+        *(insist(body) for body in bodies),
+        mail.publish(Message(b"forged"), ToQueue(FOREIGN["jobs"])),
+        return_exceptions=True,
+    )
+    assert outcomes == [None] * 50
+    assert isinstance(refusal, Forbidden)
+    assert set(await emptied(operator, OWN)) == {b"first", *bodies}
+
+
+async def test_a_right_that_was_given_counts_after_a_while(
+    users: Users, operator: RabbitMQBroker, mail: RabbitMQBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbidden = ToQueue(FOREIGN["jobs"])
+    with pytest.raises(Forbidden):
+        await mail.publish(Message(b"before"), forbidden)
+    user, everything = "perm.service.mail", r"^perm\."
+    before = rights_of(users, user)
+    await asyncio.to_thread(users.rabbit.rabbitmqctl, "set_permissions", user, "^$", everything, everything)
+    try:
+        with pytest.raises(Forbidden):
+            await mail.publish(Message(b"still"), forbidden)
+        async with opened(users.service("mail")) as again:
+            await again.publish(Message(b"after"), forbidden)
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "time", lambda now=loop.time: now() + FORBIDDEN_FOR)
+        await mail.publish(Message(b"after"), forbidden)
+    finally:
+        monkeypatch.undo()
+        await asyncio.to_thread(users.rabbit.rabbitmqctl, "set_permissions", user, *before)
+    assert await emptied(operator, FOREIGN["jobs"]) == [b"after"] * 2
+
+
+def rights_of(users: Users, user: str) -> list[str]:
+    told = users.rabbit.rabbitmqctl("list_user_permissions", "--no-table-headers", user)
+    return told.strip("\n").split("\t")[1:]
+
+
+_, _WHEEL_KEY = delay_route(N, FOREIGN["jobs"], 250)
+DOORS: dict[str, tuple[str, str]] = {
+    "the default exchange": ("", FOREIGN["jobs"]),
+    "the door for other systems": (N.exchange("events"), "cli.reserved"),
+    "the other's event": (N.event("cli.reserved"), "cli.reserved"),
+    "the other's jobs": (N.jobs("stock"), FOREIGN["jobs"]),
+    "the other's letters": (N.letters("stock"), FOREIGN["letters"]),
+    "the other's wheel": (N.level("stock", 0), _WHEEL_KEY),
+    "the end of the other's wheel": (N.last_hop("stock"), _WHEEL_KEY),
+    "the end of its own wheel": (N.last_hop("mail"), _WHEEL_KEY),
+    "what the wheels have lost": (N.exchange("delay.lost"), ""),
+    "an exchange of RabbitMQ's": ("amq.topic", FOREIGN["jobs"]),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("who", ["mail", "outside"])
+async def test_every_other_exchange_is_closed(users: Users, who: str, door: str) -> None:
+    exchange, key = DOORS[door]
+    environment = users.outside if who == "outside" else users.service(who)
+    await refused(
+        environment, lambda channel: channel.basic_publish(b"forged", exchange=exchange, routing_key=key)
+    )
+
+
+_MAIL_WHEEL, _MAIL_KEY = delay_route(N, OWN, 250)
+OWN_DOORS: dict[str, tuple[str, str, list[str]]] = {
+    "event": (N.event("cli.confirmed"), "cli.confirmed", ["cli.reserved", FOREIGN["jobs"]]),
+    "framework event": (N.event("pavane.run_ended"), "", ["cli.reserved", FOREIGN["jobs"]]),
+    "jobs": (N.jobs("mail"), OWN, [FOREIGN["jobs"], FOREIGN["undos"], FOREIGN["intake"]]),
+    "letters": (N.letters("mail"), OWN_LETTERS, [FOREIGN["letters"], FOREIGN["intake"]]),
+    "wheel": (_MAIL_WHEEL, _MAIL_KEY, [_WHEEL_KEY]),
+    "parked": (N.exchange("dlx"), N.parked, [FOREIGN["letters"], FOREIGN["intake"]]),
+}
+
+
+@pytest.mark.parametrize("header", ["key", "CC", "BCC"])
+@pytest.mark.parametrize("door", OWN_DOORS)
+async def test_through_its_own_exchanges_nothing_of_another_service_is_reached(
+    users: Users, operator: RabbitMQBroker, door: str, header: str
+) -> None:
+    exchange, key, foreign = OWN_DOORS[door]
+    wheel = door == "wheel"
+    async with channel_of(users.service("mail")) as channel:
+        for other in [[each] for each in foreign] if header == "key" else [foreign]:
+            copies: FieldTable = {} if header == "key" else {header: [*other]}
+            properties = Basic.Properties(headers=copies)
+            word = other[0] if header == "key" else key
+            await channel.basic_publish(b"forged", exchange=exchange, routing_key=word, properties=properties)
+    if wheel:  # through its levels to its end
+        await comes_to(operator, N.parked if header == "key" else OWN, 1)
+    assert await emptied(operator, *FOREIGN.values()) == []
+    await emptied(operator, OWN, OWN_LETTERS, N.parked)
+
+
+JOBS = FOREIGN["jobs"]
+ACTS: dict[str, Act] = {
+    "take": lambda channel: channel.basic_get(JOBS),
+    "take an undo": lambda channel: channel.basic_get(FOREIGN["undos"]),
+    "take a letter": lambda channel: channel.basic_get(FOREIGN["letters"]),
+    "take what is parked": lambda channel: channel.basic_get(N.parked),
+    "take from the other's wheel": lambda channel: channel.basic_get(N.level("stock", 0)),
+    "consume": lambda channel: channel.basic_consume(JOBS, lambda _: asyncio.sleep(0)),
+    "purge": lambda channel: channel.queue_purge(JOBS),
+    "delete": lambda channel: channel.queue_delete(JOBS),
+    "delete its own": lambda channel: channel.queue_delete(OWN),
+    "declare": lambda channel: channel.queue_declare(JOBS, durable=True),
+    "declare a new one": lambda channel: channel.queue_declare(N.queue("mail", "more")),
+    "hear by its own queue": lambda channel: channel.queue_bind(OWN, N.event("cli.placed"), ""),
+    "hear everything": lambda channel: channel.queue_bind(OWN, N.exchange("events"), "#"),
+    "lead its event elsewhere": lambda channel: channel.queue_bind(JOBS, N.event("cli.confirmed"), ""),
+    "cut off": lambda channel: channel.queue_unbind(JOBS, N.event("cli.placed"), ""),
+    "join exchanges": lambda channel: channel.exchange_bind(N.jobs("mail"), N.jobs("stock"), "#"),
+    "delete an exchange": lambda channel: channel.exchange_delete(N.event("cli.reserved")),
+    "declare an exchange": lambda channel: channel.exchange_declare("perm.mine"),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("who", ["mail", "outside"])
+async def test_it_neither_reads_nor_changes_what_it_does_not_own(users: Users, who: str, act: str) -> None:
+    await refused(users.outside if who == "outside" else users.service(who), ACTS[act])
+
+
+async def refused(environment: dict[str, str], act: Act) -> None:
+    async with channel_of(environment) as channel:
+        with pytest.raises(ChannelAccessRefused):
+            await act(channel)
+
+
+async def test_who_starts_runs_may_tell_what_starts_them_and_nothing_else(
+    users: Users, operator: RabbitMQBroker
+) -> None:
+    async with opened(users.outside) as client:
+        await client.publish(Message(b"{}"), ToSubscribers("cli.placed"))
+        for to in (ToSubscribers("cli.confirmed"), ToSubscribers("cli.reserved"), ToQueue(JOBS)):
+            with pytest.raises(Forbidden):
+                await client.publish(Message(b"forged"), to)
+    assert await emptied(operator, *FOREIGN.values(), OWN) == [b"{}"]

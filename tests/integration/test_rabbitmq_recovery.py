@@ -11,7 +11,7 @@ import pytest
 
 from pavane.adapters.rabbitmq import RabbitMQBroker
 from pavane.adapters.rabbitmq.subscription import RabbitMQSubscription
-from pavane.core.topology import LEVELS, queues_of
+from pavane.core.topology import queues_of, wheel_queues_of
 from pavane.errors import BrokerUnavailable
 from pavane.ports.broker import Message, Subscription, ToQueue, ToSubscribers
 from pavane.testing.conformance.broker_stage import Inbox, Stage, eventually
@@ -147,13 +147,25 @@ async def test_a_deleted_exchange_is_declared_again(
 ) -> None:
     stage = await Stage.build(broker, namespace)
     await stage.emit(b"1")
-    events = stage.topology.names.exchange("events")
-    await administer(rabbit.url, lambda channel: channel.exchange_delete(events))
+    exchange = stage.topology.names.event(stage.event)
+    await administer(rabbit.url, lambda channel: channel.exchange_delete(exchange))
     with pytest.raises(BrokerUnavailable, match="NOT_FOUND"):
         await stage.emit(b"2")
     await stage.emit(b"2")  # waits for exchange and bindings
     await stage.until_ready(stage.first, 2)
     await stage.until_ready(stage.second, 2)
+
+
+async def test_an_exchange_that_was_deleted_before_its_first_use_is_declared_again(
+    rabbit: RabbitServer, broker: RabbitMQBroker, namespace: str
+) -> None:
+    stage = await Stage.build(broker, namespace)
+    exchange = stage.topology.names.event(stage.event)
+    await administer(rabbit.url, lambda channel: channel.exchange_delete(exchange))
+    with pytest.raises(BrokerUnavailable, match="is being declared again"):
+        await stage.emit(b"1")
+    await stage.emit(b"1")
+    await stage.until_ready(stage.first, 1)
 
 
 async def test_connections_that_the_server_closes_come_back(private: RabbitServer, namespace: str) -> None:
@@ -178,8 +190,8 @@ async def test_a_broker_that_comes_back_has_its_consumers_and_all_it_confirmed(
     broker = RabbitMQBroker(private.url, namespace=namespace)
     await broker.open()
     stage = await Stage.build(broker, namespace)
-    wheel = [stage.topology.names.exchange(f"delay.{level:02}") for level in range(LEVELS)]
-    await asyncio.to_thread(private.settle, *queues_of(stage.topology), *wheel)
+    queues = (*queues_of(stage.topology), *wheel_queues_of(stage.topology))
+    await asyncio.to_thread(private.settle, *queues)
     first, second = Inbox(settle=False), Inbox()
     subscriptions = [
         await broker.consume(stage.first, prefetch=100, receive=first.receive),
@@ -236,8 +248,8 @@ async def test_a_delayed_message_survives_a_kill(private: RabbitServer, namespac
     broker = RabbitMQBroker(private.url, namespace=namespace)
     await broker.open()
     stage = await Stage.build(broker, namespace)
-    wheel = [stage.topology.names.exchange(f"delay.{level:02}") for level in range(LEVELS)]
-    await asyncio.to_thread(private.settle, *queues_of(stage.topology), *wheel)
+    queues = (*queues_of(stage.topology), *wheel_queues_of(stage.topology))
+    await asyncio.to_thread(private.settle, *queues)
     inbox = Inbox()
     await broker.consume(stage.first, prefetch=1, receive=inbox.receive)
     published = time.monotonic()

@@ -148,7 +148,7 @@ async def test_other_arguments_are_explained_and_left(
     rabbit: RabbitServer, broker: RabbitMQBroker, namespace: str
 ) -> None:
     stage = Stage.plan(broker, namespace)
-    jobs = stage.topology.names.exchange("jobs")
+    jobs = stage.topology.names.jobs(stage.service)
     [first] = [queue for queue in declarations(stage.topology).queues if queue.name == stage.first]
     async with aiormq.connect(rabbit.url) as connection:
         channel = await connection.channel()
@@ -206,7 +206,7 @@ async def test_a_message_names_the_user_that_published_it(
     await stage.emit(b"ours")
     async with aiormq.connect(rabbit.url) as connection:
         channel = await connection.channel()
-        jobs = stage.topology.names.exchange("jobs")
+        jobs = stage.topology.names.jobs(stage.service)
         await channel.basic_publish(b"anonymous", exchange=jobs, routing_key=stage.first)
     inbox = Inbox()
     await broker.consume(stage.first, prefetch=2, receive=inbox.receive)

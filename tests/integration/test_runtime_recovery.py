@@ -317,10 +317,10 @@ async def judge_failures(stage: Stage, keys: list[str]) -> None:
 @pytest.mark.timeout(180)
 async def test_an_event_whose_binding_is_gone_is_kept_and_its_run_is_listed(tmp_path: Path) -> None:
     async with scene(tmp_path) as (stage, rabbit, _), stage.process():
-        third, exchange = stage.queue("line.third"), stage.names.exchange("events")
+        third, exchange = stage.queue("line.third"), stage.names.event("crash.second_done")
         async with aiormq.connect(rabbit.url) as connection:
             channel = await connection.channel()
-            await channel.queue_unbind(third, exchange, routing_key="crash.second_done")
+            await channel.queue_unbind(third, exchange, routing_key="")
         await stage.begin_run("k")
 
         async def listed() -> list[str]:

@@ -96,10 +96,11 @@ def test_what_an_earlier_version_had_goes_and_another_service_stays(pavane: Pava
     has_run(pavane, OLD)
     has_run(pavane, NEW)
     left = [
-        ("unbind", "binding", f"{n.exchange('events')} -> {n.queue('stock', 'reserve')}"),
+        ("unbind", "binding", f"{n.event('left.moved')} -> {n.queue('stock', 'reserve')}"),
         ("delete", "queue", n.undo_queue("stock", "reserve")),
         ("delete", "queue", n.queue("stock", "weigh")),
         ("delete", "queue", n.dead_letter_queue("stock", "weigh")),
+        ("delete", "exchange", n.event("left.weighed")),
     ]
     assert told(pavane.json("topology", "verify", NEW, code=1)) == left
     dry = pavane.json("topology", "prune", NEW, "--dry-run", code=1)
@@ -131,7 +132,7 @@ def test_what_holds_messages_or_runs_is_refused_with_a_remedy_and_loses_nothing(
         assert changes[jobs]["current"] == "1 consumers"
         assert "Stop the processes" in changes[jobs]["remedy"]
         assert changes[letters]["current"] == f"it goes together with {jobs}"
-        binding = changes[f"{n.exchange('events')} -> {n.queue('stock', 'reserve')}"]
+        binding = changes[f"{n.event('left.moved')} -> {n.queue('stock', 'reserve')}"]
         assert "start the new one" in binding["remedy"]
         assert counts(pavane, jobs, letters) == [0, 0], "nothing of what runs was taken away"
     has_run(pavane, NEW)
@@ -146,7 +147,10 @@ def test_what_holds_messages_or_runs_is_refused_with_a_remedy_and_loses_nothing(
     assert (changes[jobs]["current"], changes[letters]["current"]) == ("1 messages", "1 messages")
     assert "dlq ls --worker stock.weigh" in changes[letters]["remedy"]
     assert counts(pavane, jobs, letters) == [1, 1]
-    assert {name for _, _, name in told(pavane.json("topology", "verify", NEW, code=1))} == {jobs, letters}
+    moved = n.event("left.moved")
+    assert changes[moved]["current"] == f"it goes together with {jobs}"
+    left = {name for _, _, name in told(pavane.json("topology", "verify", NEW, code=1))}
+    assert left == {jobs, letters, moved}
 
     async def empty(broker: RabbitMQBroker) -> None:
         for queue in (jobs, letters):
@@ -178,7 +182,7 @@ def test_the_management_api_shows_what_no_registration_names(pavane: Pavane, man
     assert pavane.json("topology", "verify", NEW)["clean"] is True, "not seen"
     found = seeing.json("topology", "verify", NEW, code=1)
     assert told(found) == [
-        ("bind", "binding", f"{n.exchange('events')} -> {n.queue('stock', 'reserve')}"),
+        ("bind", "binding", f"{n.event('left.placed')} -> {n.queue('stock', 'reserve')}"),
         ("delete", "queue", f"{n.namespace}.q.stock.mine"),
     ]
     assert seeing("topology", "verify", NEW).err == ""

@@ -110,12 +110,52 @@ def test_every_binding_joins_things_that_are_declared() -> None:
     assert len(set(wanted.bindings)) == len(wanted.bindings)
 
 
+def led_to(source: str, seen: frozenset[str] = frozenset()) -> set[str]:
+    """The queues that an exchange can lead to whatever the key: by bindings, by its alternate, over the wheel."""
+    wanted = declarations(TOPOLOGY)
+    [exchange] = [each for each in wanted.exchanges if each.name == source]
+    found = {each.target for each in wanted.bindings if each.source == source and each.kind == "queue"}
+    further = {each.target for each in wanted.bindings if each.source == source and each.kind == "exchange"}
+    further |= {exchange.alternate} if exchange.alternate else set()
+    wheel = {name for name in found if ".delay." in name}
+    for queue in wanted.queues:
+        if queue.name in wheel:
+            further.add(str(queue.arguments["x-dead-letter-exchange"]))
+    for name in further - seen:
+        found |= led_to(name, seen | further | {source})
+    return found - wheel
+
+
+def test_what_is_named_after_a_service_leads_to_that_service_alone() -> None:
+    queues = {name for name in queues_of(TOPOLOGY) if name != "shop.parked"}
+    for service in ("stock", "payments"):
+        own = {name for name in queues if name.split(".")[2] == service}
+        letters = {name for name in own if ".dlq." in name}
+        assert led_to(f"shop.jobs.{service}") == own - letters
+        assert led_to(f"shop.dlx.{service}") == letters | {f"shop.intake.{service}"}
+        for level in range(LEVELS):
+            assert led_to(f"shop.delay.{service}.{level:02}") == own - letters | {"shop.parked"}
+    assert led_to("shop.dlx") == led_to("shop.delay.lost") == {"shop.parked"}
+
+
+def test_an_event_leads_to_its_subscribers_and_whoever_emits_it_declares_it() -> None:
+    emitting = WorkerTopology("payments", "charge", (), emits=("order.paid",))
+    assert led_to("shop.event.order.placed") == {"shop.q.stock.reserve", "shop.q.stock.count"}
+    assert led_to("shop.event.stock.reserved") == {"shop.q.payments.charge"}
+    assert led_to("shop.event.pavane.run_ended") == set()
+    wanted = declarations(Topology("shop", (emitting,)))
+    assert Binding("shop.events", "order.paid", "shop.event.order.paid", "exchange") in wanted.bindings
+
+
 def test_a_queue_alone_brings_its_own_bindings_and_no_other() -> None:
     own = declarations(TOPOLOGY).of_queue("shop.q.stock.count")
     assert own is not None
     assert [queue.name for queue in own.queues] == ["shop.q.stock.count"]
     assert {binding.target for binding in own.bindings} == {"shop.q.stock.count"}
-    assert [b.key for b in own.bindings if b.source == "shop.events"] == ["order.placed", "stock.moved"]
+    assert [binding.source for binding in own.bindings if binding.source.startswith("shop.event.")] == [
+        "shop.event.order.placed",
+        "shop.event.stock.moved",
+    ]
     assert declarations(TOPOLOGY).of_queue("shop.q.stock.unknown") is None
 
 
@@ -156,7 +196,7 @@ def test_the_wheel_holds_a_message_for_its_delay_and_lets_it_out_at_its_queue(
 
 def test_the_wheels_bindings_are_exact() -> None:
     """A queue whose name ends like another's must not get the other's messages."""
-    keys = [b.key for b in declarations(TOPOLOGY).bindings if b.source == "shop.delay.out"]
+    keys = [b.key for b in declarations(TOPOLOGY).bindings if b.source.endswith(".out")]
     assert len(keys) == len(set(keys))
     assert {key.count(".") for key in keys} == {LEVELS}
 

@@ -27,8 +27,10 @@ def test_what_is_as_wanted_differs_in_nothing() -> None:
 
 
 def test_a_binding_that_is_missing_is_named() -> None:
-    lost = Binding("ns.events", "order.placed", "ns.q.stock.reserve")
-    assert told(replace(ALL, bindings=ALL.bindings - {lost})) == [("bind", "ns.events -> ns.q.stock.reserve")]
+    lost = Binding("ns.event.order.placed", "", "ns.q.stock.reserve")
+    assert told(replace(ALL, bindings=ALL.bindings - {lost})) == [
+        ("bind", "ns.event.order.placed -> ns.q.stock.reserve")
+    ]
 
 
 def test_what_a_missing_queue_lacks_is_a_plans_affair() -> None:
@@ -40,16 +42,25 @@ def test_what_a_missing_queue_lacks_is_a_plans_affair() -> None:
 def test_what_nobody_names_is_left_over_and_other_services_and_namespaces_are_left_alone() -> None:
     queues = {"ns.q.stock.old": 3, "ns.own": 0, "ns.q.mail.send": 0, "ns.intake.mail": 0, "nsx.q.stock.a": 0}
     bindings = {
-        Binding("ns.events", "old.event", "ns.q.stock.reserve"),
-        Binding("ns.events", "mail.wanted", "ns.q.mail.send"),
+        Binding("ns.event.old.event", "", "ns.q.stock.reserve"),
+        Binding("ns.event.mail.wanted", "", "ns.q.mail.send"),
     }
     present = Present(
         {**ALL.queues, **queues}, ALL.exchanges | {"ns.wrong", "amq.topic"}, ALL.bindings | bindings
     )
     assert told(present, "mail") == [
-        ("unbind", "ns.events -> ns.q.stock.reserve"),
+        ("unbind", "ns.event.old.event -> ns.q.stock.reserve"),
         ("delete", "ns.own"),
         ("delete", "ns.q.stock.old"),
         ("delete", "ns.wrong"),
     ]
     assert ("delete", "ns.q.mail.send") in told(present), "a service that nobody knows is left over too"
+
+
+def test_exchanges_of_other_services_and_their_events_are_left_alone() -> None:
+    mails = {"ns.jobs.mail", "ns.dlx.mail", "ns.delay.mail.00", "ns.delay.mail.out"}
+    present = replace(ALL, exchanges=ALL.exchanges | mails | {"ns.event.mail.sent", "ns.event.old.event"})
+    assert [change.name for change in differences(TOPOLOGY, present, ["mail"], ["mail.sent"])] == [
+        "ns.event.old.event"
+    ]
+    assert {name for _, name in told(present)} == {*mails, "ns.event.mail.sent", "ns.event.old.event"}

@@ -8,8 +8,7 @@ from typing import Final
 from pavane.model.later import in_calls
 
 _LATER: Final = """
-    breakers, schedules, gates, contracts ls, health, dashboard, state,
-    topology export, topology migrate
+    breakers, schedules, gates, contracts ls, health, dashboard, state
 """
 _NAMES: Final = frozenset(name.strip() for name in _LATER.split(","))
 

@@ -10,7 +10,9 @@ from pavane.cli.exits import NO
 from pavane.cli.loading import load_app
 from pavane.cli.options import AppArgument, By, Reason, Yes
 from pavane.cli.session import Connected, session_of
+from pavane.cli.topology_export import export
 from pavane.cli.topology_left import print_changes, prune, verify
+from pavane.cli.topology_migrate import migrate
 from pavane.ports.broker import TopologyChange
 from pavane.runtime.topology import apply as apply_topology
 
@@ -73,3 +75,5 @@ def apply(
 
 commands.command("verify")(verify)
 commands.command("prune")(prune)
+commands.command("migrate")(migrate)
+commands.command("export")(export)

@@ -42,7 +42,7 @@ def verify(context: typer.Context, apps: Apps = None) -> None:
     """
     session = session_of(context)
     settings = session.settings()
-    topology = _topology(apps, settings)
+    topology = topology_for(apps, settings)
 
     async def work(connected: Connected) -> list[TopologyChange]:
         return await differences(connected.means, topology)
@@ -73,7 +73,7 @@ def prune(
     """
     session = session_of(context)
     settings = session.settings(by=by)
-    topology = _topology(apps, settings)
+    topology = topology_for(apps, settings)
     if not dry_run:
         _confirm(session, topology, yes=yes)
 
@@ -94,7 +94,8 @@ def _confirm(session: Session, topology: Topology, *, yes: bool) -> None:
     session.confirm(f"Remove what earlier versions of {', '.join(topology.services)} have left?", yes=yes)
 
 
-def _topology(apps: Sequence[str] | None, settings: Settings) -> Topology:
+def topology_for(apps: Sequence[str] | None, settings: Settings) -> Topology:
+    """The topology of the apps that a command line names."""
     return topology_of(settings.namespace, Choreography(programs_of(apps or (), settings)))
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from pavane.cli.findings import Finding, error, ok, warning
 from pavane.client import Client
+from pavane.client.migration import interrupted
 from pavane.core.record import Record
 from pavane.core.topology import Names, Topology
 from pavane.errors import StateLost
@@ -30,11 +31,15 @@ async def topology_check(broker: Broker, store: Store, names: Names, wanted: Top
     """Against the definitions, if there are any; else against what services have registered."""
     name, remedy = "topology", "`pavane topology plan APP` shows it all, `pavane topology apply APP` does it."
     if wanted is not None:
-        changes = await broker.plan(wanted)
+        changes = [*await broker.plan(wanted), *await interrupted(broker, wanted)]
         if not changes:
             return ok(name, "Queues and exchanges are as the definitions want them.")
         first = changes[0]
-        return error(name, f"{len(changes)} changes pending, first: {first.action} {first.name}.", remedy)
+        return error(
+            name,
+            f"{len(changes)} changes pending, first: {first.action} {first.name}.",
+            first.remedy or remedy,
+        )
     queues = [queue for worker in await registered_workers(store) for queue in _queues(names, worker)]
     missing = [
         queue for queue, count in zip(queues, await broker.count(queues), strict=True) if count is None

@@ -17,17 +17,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
 
 from pavane.client.letter_actions import InHand, LetterAction, Outcomes, Redriving
 from pavane.client.means import Means
+from pavane.client.queue_lock import QueueLock
 from pavane.core.envelope import GENERATION, KIND, LETTER, RECORD, STEP, number, text
 from pavane.errors import Overloaded
 from pavane.ports.broker import Delivery, Message, ToDeadLetters
 from pavane.ports.store import FoundLetter
-
-LOCK_MS: Final = 30_000
-"""How long a pass that died keeps the next one out."""
 
 
 class Round:
@@ -57,9 +54,7 @@ class Round:
         self._owner = owner
         self._listed = listed
         self._kept: set[tuple[str, int, bytes]] = set()
-        self._lock = f"dlq/{self._queue}"
-        self._token = 0
-        self._claimed_at = 0
+        self._lock = QueueLock(means, self._queue, owner)
         self._holds_some = False
         self.complete = False
         """Whether all that was there when the round began has been looked at."""
@@ -70,7 +65,7 @@ class Round:
         Raises:
             StateUnavailable, BrokerUnavailable: the round stops; going again is harmless.
         """
-        if not await self._keep_lock():
+        if not await self._lock.keep():
             self._skip_rest(outcomes, f"another pass goes through {self._queue}")
             return
         try:
@@ -81,7 +76,7 @@ class Round:
         finally:
             if self._holds_some:
                 await self._means.broker.give_back()
-            await self._means.store.disclaim(self._lock, self._owner)
+            await self._lock.let_go()
 
     async def _go(self, outcomes: Outcomes) -> None:
         [count] = await self._means.broker.count([self._queue])
@@ -89,7 +84,7 @@ class Round:
         # message of it, and only a round finds that one.
         left = count.ready if count else 0
         while left > 0:
-            if not await self._keep_lock():
+            if not await self._lock.keep():
                 self._skip_rest(outcomes, f"another pass took over {self._queue}")
                 return
             taken = await self._means.broker.take(self._queue, min(left, self._action.at_once))
@@ -192,16 +187,6 @@ class Round:
             delivery.ack()
             if text(delivery.message.headers, LETTER):
                 self._kept.add(_mark_of(delivery.message))
-
-    async def _keep_lock(self) -> bool:
-        """Take or keep the queue's lock; a token that changed means that somebody else had it in between."""
-        now = self._means.clock.now()
-        if self._token and now - self._claimed_at < LOCK_MS // 3:
-            return True
-        token = await self._means.store.claim(self._lock, self._owner, LOCK_MS)
-        ours = token > 0 and self._token in (0, token)
-        self._token, self._claimed_at = token, now
-        return ours
 
     def _skip_rest(self, outcomes: Outcomes, reason: str) -> None:
         for id_ in self._wanted:

@@ -2,7 +2,7 @@
 
 A queue goes only if it is empty and nobody consumes it; what is in the way is said, with how to mend it. A
 binding goes once the service runs in a version that does not subscribe to the event: before, the workers that
-run now would miss it.
+run now would miss it. What an event was published to goes when nobody speaks of the event any more.
 """
 
 from __future__ import annotations
@@ -11,12 +11,25 @@ import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Final, Literal
 
-from pavane.client.dlq_round import LOCK_MS
 from pavane.client.means import Means
-from pavane.core.leftovers import LeftBinding, LeftQueue, left_over, words_for
+from pavane.client.queue_lock import QueueLock
+from pavane.core.leftovers import (
+    LeftBinding,
+    LeftEvent,
+    LeftQueue,
+    is_emitted,
+    left_events,
+    left_over,
+    words_for,
+)
 from pavane.core.topology import Names, Topology
 from pavane.ports.broker import QueueCount, TopologyChange
+
+_STILL_RUNS: Final = (
+    "Its service runs, or ran last, in a version that {} it: start the new one, then prune again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +64,12 @@ class Leavings:
         Raises:
             StateUnavailable, BrokerUnavailable: a server does not answer.
         """
-        queues, bindings, subscribed = await self._known()
+        queues, bindings, registered = await self._known()
+        deletions = _deletions(queues)
         return [
-            *(_unbinding(self._topology.names, binding, subscribed) for binding in bindings),
-            *(leaving for _, leaving in _deletions(queues)),
+            *(_unbinding(self._topology.names, binding, registered) for binding in bindings),
+            *(leaving for _, leaving in deletions),
+            *(self._ending(left, registered, deletions) for left in await self._events(registered)),
         ]
 
     async def prune(self) -> list[Leaving]:
@@ -63,29 +78,60 @@ class Leavings:
         Raises:
             StateUnavailable, BrokerUnavailable: a server does not answer. Call again: it goes on there.
         """
-        queues, bindings, subscribed = await self._known()
-        done = [await self._unbind(binding, subscribed) for binding in bindings]
-        done += [await self._remove(queue, leaving) for queue, leaving in _deletions(queues)]
+        queues, bindings, registered = await self._known()
+        events = await self._events(registered)
+        done = [await self._unbind(binding, registered) for binding in bindings]
+        removed = [(queue, await self._remove(queue, leaving)) for queue, leaving in _deletions(queues)]
+        done += [leaving for _, leaving in removed]
+        done += [await self._end(left, self._ending(left, registered, removed)) for left in events]
         await self._forget_workers()
         return done
 
     async def _known(
         self,
     ) -> tuple[list[tuple[LeftQueue, QueueCount]], tuple[LeftBinding, ...], frozenset[str]]:
-        """The queues that are there and what is in them, the bindings, and what the services subscribe to now."""
+        """The queues that are there and what is in them, the bindings, and what the services say of themselves."""
         registrations = await self._means.store.registrations()
-        subscribed = frozenset(word for one in registrations for word in words_for(one.subscriptions))
-        left = left_over(self._topology, subscribed | await self._means.store.remembered())
+        registered = frozenset(
+            word for one in registrations for word in words_for(one.subscriptions, one.emits)
+        )
+        left = left_over(self._topology, registered | await self._means.store.remembered())
         counts = await self._means.broker.count([queue.name for queue in left.queues])
         queues = [
             (queue, replace(count, ready=max(count.ready, self._messages.get(queue.name, 0))))
             for queue, count in zip(left.queues, counts, strict=True)
             if count is not None
         ]
-        return queues, left.bindings, subscribed
+        return queues, left.bindings, registered
 
-    async def _unbind(self, binding: LeftBinding, subscribed: frozenset[str]) -> Leaving:
-        found = _unbinding(self._topology.names, binding, subscribed)
+    async def _events(self, registered: frozenset[str]) -> list[LeftEvent]:
+        """Events that nobody speaks of any more and that are still declared."""
+        left = left_events(self._topology, registered | await self._means.store.remembered())
+        known = await self._means.broker.known_events([one.event for one in left])
+        return [one for one, is_known in zip(left, known, strict=True) if is_known]
+
+    def _ending(
+        self, left: LeftEvent, registered: frozenset[str], queues: Sequence[tuple[LeftQueue, Leaving]]
+    ) -> Leaving:
+        name = self._topology.names.event(left.event)
+        if not registered.isdisjoint(left.words):
+            return _obstructed("exchange", name, "a registration names it", _STILL_RUNS.format("speaks of"))
+        for queue, leaving in queues:
+            if leaving.obstructed and left.event in queue.events:
+                return _obstructed("exchange", name, f"it goes together with {queue.name}", "")
+        return Leaving(TopologyChange("delete", "exchange", name), obstructed=False)
+
+    async def _end(self, left: LeftEvent, found: Leaving) -> Leaving:
+        if found.obstructed:
+            return found
+        if not await self._means.broker.remove_event(left.event):
+            remedy = "`rabbitmqctl list_bindings` shows which queue: find out whose it is, and unbind it."
+            return _obstructed("exchange", found.change.name, "a queue is bound to it", remedy)
+        await self._means.store.forget([word for word in left.words if is_emitted(word)])
+        return found
+
+    async def _unbind(self, binding: LeftBinding, registered: frozenset[str]) -> Leaving:
+        found = _unbinding(self._topology.names, binding, registered)
         if not found.obstructed:
             await self._means.broker.unsubscribe(binding.queue, binding.event)
             await self._means.store.forget([binding.word])
@@ -96,30 +142,34 @@ class Leavings:
             return found
         async with self._alone_with(queue.name) as is_alone:
             if not is_alone:
-                return _obstructed(queue.name, "another pass goes through it", "Wait until it has ended.")
+                return _obstructed(
+                    "queue", queue.name, "another pass goes through it", "Wait until it has ended."
+                )
             in_the_way = await self._means.broker.remove(queue.name, queue.events)
         return _deletion(in_the_way) if in_the_way else found
 
     @asynccontextmanager
     async def _alone_with(self, queue: str) -> AsyncGenerator[bool]:
         """A pass through dead letters holds some of them unacknowledged, which no count shows."""
-        owner = secrets.token_hex(8)
-        token = await self._means.store.claim(f"dlq/{queue}", owner, LOCK_MS)
+        lock = QueueLock(self._means, queue, secrets.token_hex(8))
         try:
-            yield token > 0
+            yield await lock.keep()
         finally:
-            await self._means.store.disclaim(f"dlq/{queue}", owner)
+            await lock.let_go()
 
     async def _forget_workers(self) -> None:
         """Keep nothing of a worker whose queues are all gone, unless its service still says that it has it."""
-        queues, _, subscribed = await self._known()
+        queues, _, registered = await self._known()
         remembered = await self._means.store.remembered()
         standing = {queue.worker for queue, _ in queues}
         gone = {queue.worker for queue in left_over(self._topology, remembered).queues if queue.is_of_none}
         words = [
             word
             for word in remembered
-            if (worker := word.partition(" ")[0]) in gone - standing and worker not in subscribed
+            if (worker := word.partition(" ")[0]) in gone - standing
+            and worker not in registered
+            # What it emitted says that there is an exchange, until that is gone or somebody else says so.
+            and (not is_emitted(word) or word.partition(" >")[2] in self._topology.events)
         ]
         await self._means.store.forget(words)
 
@@ -133,14 +183,10 @@ def to_be_pruned(leavings: Sequence[Leaving]) -> list[TopologyChange]:
     ]
 
 
-def _unbinding(names: Names, binding: LeftBinding, subscribed: frozenset[str]) -> Leaving:
-    obstructed = binding.word in subscribed
-    remedy = (
-        "Its service runs, or ran last, in a version that subscribes to it: start the new one, then prune again."
-        if obstructed
-        else ""
-    )
-    name = f"{names.exchange('events')} -> {binding.queue}"
+def _unbinding(names: Names, binding: LeftBinding, registered: frozenset[str]) -> Leaving:
+    obstructed = binding.word in registered
+    remedy = _STILL_RUNS.format("subscribes to") if obstructed else ""
+    name = f"{names.event(binding.event)} -> {binding.queue}"
     return Leaving(
         TopologyChange("unbind", "binding", name, current=binding.event, remedy=remedy), obstructed
     )
@@ -153,7 +199,10 @@ def _deletions(queues: Sequence[tuple[LeftQueue, QueueCount]]) -> list[tuple[Lef
     return [
         (queue, leaving)
         if leaving.obstructed or queue.worker not in obstructed
-        else (queue, _obstructed(queue.name, f"it goes together with {obstructed[queue.worker]}", ""))
+        else (
+            queue,
+            _obstructed("queue", queue.name, f"it goes together with {obstructed[queue.worker]}", ""),
+        )
         for queue, leaving in found
     ]
 
@@ -161,12 +210,13 @@ def _deletions(queues: Sequence[tuple[LeftQueue, QueueCount]]) -> list[tuple[Lef
 def _deletion(count: QueueCount) -> Leaving:
     if count.consumers:
         return _obstructed(
+            "queue",
             count.queue,
             f"{count.consumers} consumers",
             "Stop the processes of the version that has this worker, then prune again.",
         )
     if count.ready:
-        return _obstructed(count.queue, f"{count.ready} messages", _emptying(count.queue))
+        return _obstructed("queue", count.queue, f"{count.ready} messages", _emptying(count.queue))
     return Leaving(TopologyChange("delete", "queue", count.queue), obstructed=False)
 
 
@@ -177,5 +227,5 @@ def _emptying(queue: str) -> str:
     return "Run the version that has this worker until the queue is empty, then prune again."
 
 
-def _obstructed(queue: str, current: str, remedy: str) -> Leaving:
-    return Leaving(TopologyChange("delete", "queue", queue, current=current, remedy=remedy), obstructed=True)
+def _obstructed(kind: Literal["queue", "exchange"], name: str, current: str, remedy: str) -> Leaving:
+    return Leaving(TopologyChange("delete", kind, name, current=current, remedy=remedy), obstructed=True)

@@ -21,10 +21,11 @@ from typing import Final
 
 from pavane.client.audit import audited
 from pavane.client.bulk import as_if_in_hand
-from pavane.client.dlq_round import LOCK_MS, Round
+from pavane.client.dlq_round import Round
 from pavane.client.letter_actions import Discarding, InHand, Outcomes, Redriving
 from pavane.client.letter_choice import every_letter
 from pavane.client.means import Means
+from pavane.client.queue_lock import LOCK_MS
 from pavane.core import envelope
 from pavane.core.answers import FileAnswer, Filed, UnknownRun
 from pavane.core.calls import File

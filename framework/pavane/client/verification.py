@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pavane.client.leavings import Leavings, to_be_pruned
 from pavane.client.means import Means
+from pavane.client.migration import interrupted
 from pavane.core.leftovers import words_for
 from pavane.core.topology import Topology
 from pavane.ports.broker import TopologyChange
@@ -32,6 +33,7 @@ async def verify(means: Means, topology: Topology) -> list[TopologyChange]:
         *await _epoch(means, topology, planned),
         *planned,
         *await _registrations(means, topology),
+        *await interrupted(means.broker, topology),
         *to_be_pruned(await Leavings(means, topology).found()),
         *await _seen_by_management(means, topology),
     ]
@@ -112,9 +114,13 @@ async def _seen_by_management(means: Means, topology: Topology) -> list[Topology
     # Imported here, because what runs in memory should not have to load it.
     from pavane.adapters.rabbitmq.surplus import differences
 
-    known = {one.service for one in await means.store.registrations()}
-    known |= {word.partition(".")[0] for word in await means.store.remembered()}
-    return differences(topology, present, known - set(topology.services))
+    words = await means.store.remembered()
+    for one in await means.store.registrations():
+        words |= {f"{one.service}.", *words_for(one.subscriptions, one.emits)}
+    own = topology.services
+    others = {word for word in words if word.partition(".")[0] not in own}
+    events = {word.partition(" ")[2].removeprefix(">") for word in others}
+    return differences(topology, present, {word.partition(".")[0] for word in others}, events)
 
 
 def _named(change: TopologyChange) -> tuple[str, ...]:

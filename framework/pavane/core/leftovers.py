@@ -1,7 +1,8 @@
 """What earlier definitions had declared on the broker, and what of it the present ones have no use for.
 
 AMQP can list neither queues nor bindings. So whoever declares remembers what, in words that are only ever added
-until `prune` takes them off: `stock.reserve` for a worker's queues, `stock.reserve order.placed` for a binding.
+until `prune` takes them off: `stock.reserve` for a worker's queues, `stock.reserve order.placed` for a binding,
+`stock.reserve >stock.reserved` for an event that it emits.
 
 Services are deployed one by one: definitions speak for the services that they name and for no other. What
 another service has on the broker is therefore never left over here, whether its definitions are at hand or not.
@@ -53,6 +54,18 @@ class Leftovers:
     bindings: tuple[LeftBinding, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LeftEvent:
+    """An event that no definitions and no other service speak of any more.
+
+    Attributes:
+        words: what is remembered of it.
+    """
+
+    event: str
+    words: tuple[str, ...]
+
+
 def topology_of(namespace: str, choreography: Choreography) -> Topology:
     """What the workers of several programs need together."""
     return Topology(
@@ -64,6 +77,7 @@ def topology_of(namespace: str, choreography: Choreography) -> Topology:
                 events=worker.hears,
                 undo=worker.has_undo,
                 max_dead_letters=worker.max_dead_letters,
+                emits=worker.sends,
             )
             for worker in choreography.workers
         ),
@@ -72,13 +86,46 @@ def topology_of(namespace: str, choreography: Choreography) -> Topology:
 
 def words_of(topology: Topology) -> frozenset[str]:
     """What is to be remembered once `topology` is declared."""
-    return words_for({f"{one.service}.{one.worker}": one.events for one in topology.workers})
+    workers = {f"{one.service}.{one.worker}": one for one in topology.workers}
+    return words_for(
+        {name: worker.events for name, worker in workers.items()},
+        {name: worker.emits for name, worker in workers.items()},
+    )
 
 
-def words_for(subscriptions: Mapping[str, Sequence[str]]) -> frozenset[str]:
-    """The same, of a registration: `service.worker` and the events it subscribes to."""
+def words_for(
+    subscriptions: Mapping[str, Sequence[str]], emits: Mapping[str, Sequence[str]] | None = None
+) -> frozenset[str]:
+    """The same, of a registration: `service.worker`, the events it subscribes to and those it emits."""
     bindings = (f"{worker} {event}" for worker, events in subscriptions.items() for event in events)
-    return frozenset([*subscriptions, *bindings])
+    emitted = (f"{worker} >{event}" for worker, events in (emits or {}).items() for event in events)
+    return frozenset([*subscriptions, *bindings, *emitted])
+
+
+def is_emitted(word: str) -> bool:
+    """Whether a word speaks of an event that a worker emits."""
+    return " >" in word
+
+
+def left_events(topology: Topology, remembered: Iterable[str]) -> tuple[LeftEvent, ...]:
+    """Events that the services in `topology` had, and that neither it nor another service names.
+
+    Args:
+        remembered: everything, what the other services have registered included.
+    """
+    own: dict[str, list[str]] = {}
+    others: set[str] = set()
+    for word in sorted(remembered):
+        worker, _, event = word.partition(" ")
+        if event and worker.partition(".")[0] in topology.services:
+            own.setdefault(event.removeprefix(">"), []).append(word)
+        elif event:
+            others.add(event.removeprefix(">"))
+    return tuple(
+        LeftEvent(event, tuple(words))
+        for event, words in own.items()
+        if event not in others and event not in topology.events
+    )
 
 
 def left_over(topology: Topology, remembered: Iterable[str]) -> Leftovers:
@@ -89,7 +136,7 @@ def left_over(topology: Topology, remembered: Iterable[str]) -> Leftovers:
     known: dict[str, list[str]] = {}
     for word in sorted(remembered):
         worker, _, event = word.partition(" ")
-        known.setdefault(worker, []).extend([event] if event else [])
+        known.setdefault(worker, []).extend([event] if event and not is_emitted(word) else [])
     wanted = {f"{one.service}.{one.worker}": one for one in topology.workers}
     queues: list[LeftQueue] = []
     bindings: list[LeftBinding] = []

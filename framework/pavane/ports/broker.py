@@ -18,7 +18,7 @@ Guarantees every adapter gives:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -224,6 +224,18 @@ class Broker(Protocol):
         """
         ...
 
+    async def known_events(self, events: Sequence[str]) -> list[bool]:
+        """Whether each of these events has been declared, in order."""
+        ...
+
+    async def remove_event(self, event: str) -> bool:
+        """Take back what was declared for an event, unless it goes to some queue; whether it is gone.
+
+        Raises:
+            BrokerUnavailable: no answer, or not permitted.
+        """
+        ...
+
     async def remove(self, queue: str, events: Sequence[str] = ()) -> QueueCount | None:
         """Delete a queue that is empty and that nobody consumes.
 
@@ -241,14 +253,40 @@ class Broker(Protocol):
         """
         ...
 
+    def migrate(
+        self, queue: str, topology: Topology, events: Sequence[str] = ()
+    ) -> AsyncGenerator[TopologyChange | QueueCount]:
+        """Replace a queue that has other arguments than `topology` wants by one that has them, as it is in use.
+
+        Nothing is lost: what is in the queue and what comes meanwhile is in the new one in the end, unchanged,
+        what waited in its order; some of it perhaps twice if this is ended on the way. Subscriptions go on, and
+        what they have in hand can be acknowledged. Ended anywhere, killed included, it is carried on by calling
+        again; messages may wait until then. If the queue is as it is wanted, nothing is done.
+
+        Args:
+            events: what the queue may be subscribed to besides, by an earlier version: it stays.
+
+        Yields:
+            First a count, before anything is changed and when nobody else can be at it; then each change after it
+            was made, and a count at each look that finds that something has to be waited for.
+
+        Raises:
+            UsageError: no queue of the topology that holds jobs or letters.
+            TopologyMismatch: somebody else is at it, there is none, or it cannot be replaced.
+            Overloaded: there is more in it than the wanted one may hold.
+            BrokerUnavailable: no answer, or not permitted.
+        """
+        ...
+
     async def publish(self, message: Message, to: Address) -> None:
         """Publish and wait until the broker has confirmed that it keeps the message.
 
-        Many calls may be in flight at once. After any other error than `Unroutable`, `Overloaded` and
-        `TooLarge` the outcome is unknown: the message may still arrive, so publish it again.
+        Many calls may be in flight at once. After any other error than `Unroutable`, `Forbidden`, `Overloaded`
+        and `TooLarge` the outcome is unknown: the message may still arrive, so publish it again.
 
         Raises:
             Unroutable: no queue takes it.
+            Forbidden: the broker refuses it to this user. Until the next connection it is not asked again.
             Overloaded: the queue refuses it (full).
             TooLarge: an event over the limit. Letters and copies are taken whatever their size: what a
                 stranger has sent must be possible to set aside.

@@ -43,6 +43,7 @@ class Catalog:
                     events=tuple(event.event_name for event in worker.events),
                     undo=worker.compensation is not None,
                     max_dead_letters=worker.dead_letters.max_length,
+                    emits=tuple(event.event_name for event in worker.produces),
                 )
                 for worker in self.workers.values()
             ),

@@ -52,4 +52,4 @@ async def check_memory(store: Store, broker: Broker, topology: Topology) -> None
 async def _registered(store: Store) -> frozenset[str]:
     """What ran until now, perhaps in a version that remembered nothing: a service registers over what it said."""
     registrations = await store.registrations()
-    return frozenset(word for one in registrations for word in words_for(one.subscriptions))
+    return frozenset(word for one in registrations for word in words_for(one.subscriptions, one.emits))

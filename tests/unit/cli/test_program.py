@@ -163,11 +163,11 @@ def test_an_app_is_loaded_from_the_present_folder(tmp_path: Path, monkeypatch: p
     assert load_app("clitest_good:app", Settings()) is loaded
 
 
-@pytest.mark.parametrize("words", ["gates ls", "topology export APP", "dashboard", "health --live"])
+@pytest.mark.parametrize("words", ["gates ls", "state adopt", "dashboard", "health --live"])
 def test_what_is_promised_for_later_is_refused_by_name(
     words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert execute([*words.split(), "--json"]) == 2
     error = json.loads(capsys.readouterr().err)["error"]
-    command = " ".join(words.split()[: 2 if words.startswith(("topology", "dlq")) else 1])
+    command = " ".join(words.split()[: 2 if words.startswith("dlq") else 1])
     assert error["message"].startswith(f"pavane {command}: this version of pavane cannot do that yet")

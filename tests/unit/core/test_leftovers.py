@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from pavane.core.choreography import Choreography, Program, Worker
-from pavane.core.leftovers import LeftBinding, left_over, topology_of, words_for, words_of
+from pavane.core.leftovers import (
+    LeftBinding,
+    left_events,
+    left_over,
+    topology_of,
+    words_for,
+    words_of,
+)
 from pavane.core.topology import Topology, WorkerTopology
 from pavane.model.source import Place
 
@@ -51,6 +58,32 @@ def test_an_event_that_a_worker_has_left_is_still_bound() -> None:
     left = left_over(NOW, words_for({"stock.reserve": ("order.placed", "order.changed")}))
     assert left.bindings == (LeftBinding("order.changed", "ns.q.stock.reserve", "stock.reserve"),)
     assert left.bindings[0].word == "stock.reserve order.changed"
+
+
+def test_an_event_is_left_over_when_no_definitions_and_no_other_service_speak_of_it() -> None:
+    own = words_for({"stock.reserve": ("order.changed",)}, {"stock.weigh": ("stock.weighed", "order.placed")})
+    assert own == {
+        "stock.reserve",
+        "stock.reserve order.changed",
+        "stock.weigh >stock.weighed",
+        "stock.weigh >order.placed",
+    }
+    assert [(left.event, left.words) for left in left_events(NOW, own)] == [
+        ("order.changed", ("stock.reserve order.changed",)),
+        ("stock.weighed", ("stock.weigh >stock.weighed",)),
+    ]
+    assert left_events(NOW, words_of(NOW)) == ()
+    for others in (
+        words_for({"mail.send": ("stock.weighed",)}),
+        words_for({}, {"mail.send": ("stock.weighed",)}),
+    ):
+        assert [left.event for left in left_events(NOW, own | others)] == ["order.changed"]
+        assert left_events(NOW, others) == (), "what another service has is its own affair"
+
+
+def test_what_a_worker_emits_is_no_queue() -> None:
+    left = left_over(NOW, words_for({}, {"stock.reserve": ("stock.reserved",)}))
+    assert left == left_over(NOW, ())
 
 
 def test_another_service_leaves_nothing_here() -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 
 from pavane.adapters.memory.queue import MemoryQueue, MemorySubscription, Stored
+from pavane.core.migration import is_movable
 from pavane.core.topology import DELIVERY_LIMIT, LONGEST_DELAY, UNIT_MS, Topology
-from pavane.errors import BrokerUnavailable, Overloaded, TooLarge, TopologyMismatch
+from pavane.errors import BrokerUnavailable, Overloaded, TooLarge, TopologyMismatch, UsageError
 from pavane.ports.broker import (
     Address,
     Delivery,
@@ -46,6 +47,7 @@ class MemoryBroker:
         self._queues: dict[str, MemoryQueue] = {}
         self._for_jobs: set[str] = set()
         self._for_letters: set[str] = set()
+        self._events: set[str] = set()
         self._subscribers: dict[str, list[str]] = {}
         self._duplicates: Counter[str] = Counter()
 
@@ -107,6 +109,11 @@ class MemoryBroker:
                 for event in worker.events
                 if queue not in self._subscribers.get(event, [])
             )
+        changes.extend(
+            TopologyChange("create", "exchange", names.event(event))
+            for event in topology.events
+            if event not in self._events
+        )
         if topology.namespace not in self._namespaces:
             changes.append(TopologyChange("create", "exchange", names.exchange("initialised")))
         return changes
@@ -125,6 +132,7 @@ class MemoryBroker:
             if name not in self._queues:
                 self._queues[name] = self._queue(topology, name, max_length)
         self._bind(topology)
+        self._events.update(topology.events)
         self._namespaces.add(topology.namespace)
         return changes
 
@@ -132,6 +140,17 @@ class MemoryBroker:
         self._check()
         if queue in self._subscribers.get(event, []):
             self._subscribers[event].remove(queue)
+
+    async def known_events(self, events: Sequence[str]) -> list[bool]:
+        self._check()
+        return [event in self._events for event in events]
+
+    async def remove_event(self, event: str) -> bool:
+        self._check()
+        if self._subscribers.get(event):
+            return False
+        self._events.discard(event)
+        return True
 
     async def remove(self, queue: str, events: Sequence[str] = ()) -> QueueCount | None:
         [count] = await self.count([queue])
@@ -143,6 +162,28 @@ class MemoryBroker:
         self._for_letters.discard(queue)
         self._queues.pop(queue, None)
         return None
+
+    async def migrate(
+        self, queue: str, topology: Topology, events: Sequence[str] = ()
+    ) -> AsyncGenerator[TopologyChange | QueueCount]:
+        self._check()
+        wanted, present = _queues(topology), self._queues.get(queue)
+        if queue not in wanted or not is_movable(queue):
+            raise UsageError(f"{queue!a} is no queue of these definitions that holds jobs or letters.")
+        if present is None:
+            raise TopologyMismatch(f"there is no queue {queue}.")
+        yield QueueCount(queue, present.ready, sum(each.ready for each in present.subscriptions))
+        room = wanted[queue]
+        if room is not None and present.held > room:
+            raise Overloaded(
+                f"{present.held} messages are in {queue}, and {room} are all it may hold.",
+                worker=".".join(queue.split(".")[2:]),
+                retry_after=1.0,
+            )
+        if present.max_length != room:
+            present.max_length = room  # here it can be changed: the new queue is the old one
+            yield TopologyChange("delete", "queue", queue)
+            yield TopologyChange("create", "queue", queue)
 
     async def publish(self, message: Message, to: Address) -> None:
         self._check()

@@ -100,9 +100,13 @@ class MemoryQueue:
         return len(self._ready)
 
     @property
+    def held(self) -> int:
+        """Messages waiting, and those that are out."""
+        return len(self._ready) + len(self.taken) + sum(len(each.unsettled) for each in self.subscriptions)
+
+    @property
     def full(self) -> bool:
-        held = len(self._ready) + len(self.taken) + sum(len(each.unsettled) for each in self.subscriptions)
-        return self.max_length is not None and held >= self.max_length
+        return self.max_length is not None and self.held >= self.max_length
 
     @property
     def deliverable(self) -> int:

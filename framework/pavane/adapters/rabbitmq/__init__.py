@@ -4,6 +4,7 @@
     connection    one connection that comes back; there are two, to publish and to consume
     topology      pure: queues, exchanges and bindings, the delay wheel among them
     declare       asks what exists, declares what does not, never changes what differs
+    migration     replaces a queue by one with other arguments, with `mover`, `unchanged` and `marker`
     publisher     confirmed, mandatory publishes, many at a time
     subscription  a consumer that outlives channel, connection and queue
     consumer      one consumer on one channel

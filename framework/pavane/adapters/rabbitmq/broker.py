@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 from aiormq.channel import Channel
 from aiormq.exceptions import ChannelNotFoundEntity
@@ -13,13 +15,24 @@ from yarl import URL
 from pavane.adapters.rabbitmq import decode
 from pavane.adapters.rabbitmq.border import border
 from pavane.adapters.rabbitmq.connection import CONNECT_TIMEOUT, Link
-from pavane.adapters.rabbitmq.declare import bind, declare, delete, plan, restore, unbind
+from pavane.adapters.rabbitmq.declare import (
+    bind,
+    declare,
+    delete,
+    delete_exchange,
+    exists,
+    plan,
+    restore,
+    unbind,
+)
 from pavane.adapters.rabbitmq.getter import Getter
+from pavane.adapters.rabbitmq.migration import Migration, alone_with
 from pavane.adapters.rabbitmq.publisher import Publisher
 from pavane.adapters.rabbitmq.subscription import RabbitMQSubscription
-from pavane.adapters.rabbitmq.topology import Binding, Declarations, declarations, ways_to
+from pavane.adapters.rabbitmq.topology import Declarations, declarations, subscription, ways_to
+from pavane.core.migration import is_movable
 from pavane.core.topology import Names, Topology
-from pavane.errors import BrokerUnavailable, InfrastructureError
+from pavane.errors import BrokerUnavailable, InfrastructureError, UsageError
 from pavane.ports.broker import Address, Delivery, Message, QueueCount, Subscription, TopologyChange
 
 log = logging.getLogger(__name__)
@@ -58,6 +71,8 @@ class RabbitMQBroker:
             Link(nodes, name=f"{name} {what}", heartbeat=heartbeat, first_contact=first_contact)
             for what in ("publish", "consume")
         )
+        self._link_once = partial(Link, nodes, name=f"{name} migrate", heartbeat=heartbeat, comes_back=False)
+        self._publish_timeout = publish_timeout
         self._publisher = Publisher(
             self._publishing,
             self._names,
@@ -107,7 +122,13 @@ class RabbitMQBroker:
         return done
 
     async def unsubscribe(self, queue: str, event: str) -> None:
-        await unbind(self._publishing, [Binding(self._names.exchange("events"), event, queue)])
+        await unbind(self._publishing, [subscription(self._names, queue, event)])
+
+    async def known_events(self, events: Sequence[str]) -> list[bool]:
+        return [await exists(self._publishing, self._names.event(event)) for event in events]
+
+    async def remove_event(self, event: str) -> bool:
+        return await delete_exchange(self._publishing, self._names.event(event))
 
     async def remove(self, queue: str, events: Sequence[str] = ()) -> QueueCount | None:
         [count] = await self.count([queue])
@@ -122,6 +143,20 @@ class RabbitMQBroker:
             return count
         await delete(self._publishing, queue)
         return None
+
+    async def migrate(
+        self, queue: str, topology: Topology, events: Sequence[str] = ()
+    ) -> AsyncGenerator[TopologyChange | QueueCount]:
+        wanted = declarations(topology).of_queue(queue)
+        if wanted is None or not is_movable(queue):
+            raise UsageError(f"{queue!a} is no queue of these definitions that holds jobs or letters.")
+        link = self._link_once()
+        async with alone_with(link, queue):
+            ways = [subscription(self._names, queue, event) for event in events]
+            known = [way for way in ways if way not in wanted.bindings and await exists(link, way.source)]
+            wanted = replace(wanted, bindings=(*wanted.bindings, *known))
+            async for step in Migration(link, wanted, publish_timeout=self._publish_timeout).go():
+                yield step
 
     async def publish(self, message: Message, to: Address) -> None:
         if self._restoring and not self._restoring.done():
@@ -173,10 +208,14 @@ class RabbitMQBroker:
         await restore(self._publishing, wanted)
         return True
 
-    def _exchange_missing(self) -> None:
-        """A publish found no exchange: declare the topology again, once at a time, if it is ours."""
-        if self._declared and (self._restoring is None or self._restoring.done()):
-            self._restoring = asyncio.create_task(self._restore_all(self._declared))
+    def _exchange_missing(self, exchange: str) -> bool:
+        """A publish found no exchange: declare the topology again, once at a time, if it is ours; whether it is."""
+        wanted = self._declared
+        if wanted is None or all(each.name != exchange for each in wanted.exchanges):
+            return False
+        if self._restoring is None or self._restoring.done():
+            self._restoring = asyncio.create_task(self._restore_all(wanted))
+        return True
 
     async def _restore_all(self, wanted: Declarations) -> None:
         log.warning("an exchange is gone: declaring the topology again")

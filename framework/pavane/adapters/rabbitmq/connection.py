@@ -44,10 +44,17 @@ class Link:
         name: what the broker's own tools show for the connection.
         heartbeat: seconds; bounds how long a dead peer goes unnoticed (three times as long at most).
         first_contact: seconds that opening may take, all nodes together.
+        comes_back: whether it is made again when it was lost; else it is closed then.
     """
 
     def __init__(
-        self, urls: Sequence[URL], *, name: str, heartbeat: float, first_contact: float = CONNECT_TIMEOUT
+        self,
+        urls: Sequence[URL],
+        *,
+        name: str,
+        heartbeat: float,
+        first_contact: float = CONNECT_TIMEOUT,
+        comes_back: bool = True,
     ) -> None:
         self._urls = urls
         self._first_contact = first_contact
@@ -55,11 +62,14 @@ class Link:
         self._turn = 0
         self._name = name
         self._heartbeat = max(1, round(heartbeat))
+        self._comes_back = comes_back
         self._transport: aio_pika.abc.AbstractConnection | None = None
         self._tap: Tap | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
         self._closed = False
+        self.connected = 0
+        """How often it was connected so far."""
 
     @property
     def up(self) -> bool:
@@ -176,6 +186,7 @@ class Link:
                 connection_class=_Tapped,
             )
             self._transport, self._tap = tapped, tapped.tapping.tap
+            self.connected += 1
             return self._beneath()
         except asyncio.CancelledError:
             if _asked() > asked_before:
@@ -192,6 +203,10 @@ class Link:
             await asyncio.wait([ending(connection)])
             self._up.clear()
             log.warning("%s: connection to RabbitMQ at %s lost", self._name, self._where())
+            if not self._comes_back:
+                self._closed = True
+                self._up.set()  # as `close` does
+                return
             connection = await self._reconnect()
             self._up.set()
             log.info("%s: connected to RabbitMQ at %s again", self._name, self._where())

@@ -15,6 +15,7 @@ from pavane.adapters.rabbitmq.acks import Acks
 from pavane.adapters.rabbitmq.border import border, ending
 from pavane.adapters.rabbitmq.content import Deliveries, Properties
 from pavane.adapters.rabbitmq.delivery import RabbitMQDelivery, read_delivery
+from pavane.adapters.rabbitmq.marker import is_marker
 from pavane.adapters.rabbitmq.tap import Tap
 from pavane.errors import BrokerUnavailable
 from pavane.ports.broker import Delivery
@@ -28,11 +29,15 @@ CLOSE_TIMEOUT = 2.0
 class Consumer:
     """Receives the messages of `queue` on `channel`, at most `prefetch` unsettled at a time.
 
+    While the queue is replaced by one with other arguments, its interim is consumed in its place. Whoever
+    replaces it asks each consumer to change over, by a message among the others (`marker`).
+
     On quorum queues a consumer has the prefetch it began with; a new one means a new consumer on the same
     channel. What the old one had delivered is still out then; the surplus is held back until there is room.
 
     Args:
         lost: called once when the consumer stops existing without our doing.
+        asked_over: called when it is asked to change over.
     """
 
     def __init__(
@@ -44,14 +49,16 @@ class Consumer:
         prefetch: int,
         receive: Callable[[Delivery], None],
         lost: Callable[[], None],
+        asked_over: Callable[[], None],
     ) -> None:
         self._channel = channel
         self._tap = tap
         self._deliveries = Deliveries(self._on_message)
-        self._queue = queue
+        self._queue = self.place = queue
         self._prefetch = prefetch
         self._receive = receive
         self._lost = lost
+        self._asked_over = asked_over
         self._acks = Acks(channel, tap)
         self._out: set[int] = set()
         self._held: deque[RabbitMQDelivery] = deque()
@@ -63,6 +70,11 @@ class Consumer:
     def consuming(self) -> bool:
         """Whether the consumer exists on the broker."""
         return self._tag is not None and not self._stopped
+
+    @property
+    def lost(self) -> bool:
+        """Whether it has stopped existing, or was stopped."""
+        return self._stopped
 
     async def start(self) -> None:
         """Begin to consume.
@@ -84,6 +96,17 @@ class Consumer:
             await self._unsubscribe()
             await self._consume()
         self._hand_out()
+
+    async def change_over(self, place: str) -> None:
+        """Take what comes from the queue `place` from now on. What is in hand is settled where it came from.
+
+        Raises:
+            BrokerUnavailable: there is no such queue, and no channel any more.
+        """
+        self.place = place
+        with border(f"changing over to {place}"):
+            await self._unsubscribe()
+            await self._consume()
 
     async def cancel(self) -> None:
         """Stop receiving, give back what was not handed out. Acknowledging goes on."""
@@ -108,7 +131,7 @@ class Consumer:
 
     async def _consume(self) -> None:
         await self._channel.basic_qos(prefetch_count=self._prefetch, timeout=REPLY_TIMEOUT)
-        reply = await self._channel.basic_consume(self._queue, _nobody, timeout=REPLY_TIMEOUT)
+        reply = await self._channel.basic_consume(self.place, _nobody, timeout=REPLY_TIMEOUT)
         self._tag = reply.consumer_tag
 
     async def _unsubscribe(self) -> None:
@@ -117,8 +140,12 @@ class Consumer:
             await self._channel.basic_cancel(tag, timeout=REPLY_TIMEOUT)
 
     def _on_message(self, tag: int, properties: Properties, body: bytes) -> None:
-        delivery = read_delivery(tag, properties, body, self._queue, self._settle)
         self._acks.delivered(tag)
+        if is_marker(properties, body):
+            self._acks.settle(tag)
+            self._asked_over()
+            return
+        delivery = read_delivery(tag, properties, body, self._queue, self._settle)
         self._held.append(delivery)
         self._hand_out()
 

@@ -16,10 +16,19 @@ Properties = Mapping[str, Any]
 
 
 class Deliveries:
-    """Hands each message that is delivered on a channel to `receive`: its tag, properties and body."""
+    """Hands each message that is delivered on a channel to `receive`: its tag, properties and body.
 
-    def __init__(self, receive: Callable[[int, Properties, bytes], None]) -> None:
+    Args:
+        read: makes the body's size and the properties of a header frame.
+    """
+
+    def __init__(
+        self,
+        receive: Callable[[int, Properties, bytes], None],
+        read: Callable[[bytes], tuple[int, Properties]] = read_properties,
+    ) -> None:
         self._receive = receive
+        self._read = read
         self._tag = 0
         self._properties: Properties = {}
         self._left = 0
@@ -35,7 +44,7 @@ class Deliveries:
         if not self._tag:
             return False
         if kind == HEADER:
-            self._left, self._properties = read_properties(data[at : at + size])
+            self._left, self._properties = self._read(data[at : at + size])
         elif kind == BODY:
             self._body.append(data[at : at + size])
             self._left -= size

@@ -20,8 +20,9 @@ from aiormq.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
 from pavane.adapters.rabbitmq.border import border
 from pavane.adapters.rabbitmq.connection import Link
 from pavane.adapters.rabbitmq.topology import Binding, Declarations, Exchange, Queue
+from pavane.core.migration import is_movable
 from pavane.errors import TopologyMismatch
-from pavane.ports.broker import TopologyChange
+from pavane.ports.broker import QueueCount, TopologyChange
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,35 @@ async def restore(link: Link, wanted: Declarations) -> None:
     await bind(link, wanted.bindings)
 
 
+async def exists(link: Link, exchange: str) -> bool:
+    """Whether there is such an exchange."""
+    async with _Channel(link) as asking:
+        with border(f"asking for exchange {exchange}"):
+            try:
+                await asking.declare(Exchange(exchange, "fanout"), passive=True)
+            except ChannelNotFoundEntity:
+                return False
+    return True
+
+
+async def compare(link: Link, queue: Queue) -> TopologyChange | None:
+    """Whether a queue is missing or differs; `None` if it is as it should be."""
+    found = await _probe_all(link, [queue], _compare)
+    return found[0] if found else None
+
+
+async def count_of(link: Link, queue: str) -> QueueCount | None:
+    """How full a queue is; `None` if it does not exist."""
+    async with _Channel(link) as asking:
+        channel = await asking.open()
+        with border(f"counting {queue}"):
+            try:
+                told = await channel.queue_declare(queue, passive=True, timeout=REPLY_TIMEOUT)
+            except ChannelNotFoundEntity:
+                return None
+    return QueueCount(queue, told.message_count or 0, told.consumer_count or 0)
+
+
 async def bind(link: Link, bindings: Sequence[Binding]) -> None:
     """Bind, whether it is bound or not."""
     async with _Channel(link) as asking:
@@ -117,6 +147,18 @@ async def delete(link: Link, queue: str) -> None:
         log.error(
             "%s was empty and was deleted with %d messages that came meanwhile", queue, told.message_count
         )
+
+
+async def delete_exchange(link: Link, exchange: str) -> bool:
+    """Delete an exchange unless it leads to something; whether it is gone."""
+    async with _Channel(link) as asking:
+        channel = await asking.open()
+        with border(f"deleting exchange {exchange}"):
+            try:
+                await channel.exchange_delete(exchange, if_unused=True, timeout=REPLY_TIMEOUT)
+            except ChannelPreconditionFailed:
+                return False
+    return True
 
 
 class _Channel:
@@ -224,11 +266,20 @@ def _mismatch(asset: Asset, refusal: str) -> TopologyChange:
         argument=told["argument"] if told else None,
         current=_plain(told["current"]) if told else refusal,
         wanted=_plain(told["wanted"]) if told else None,
-        remedy=(
-            f"Arguments cannot be changed. Stop what uses the {kind}"
-            + (", let it run empty" if kind == "queue" else "")
-            + f", delete it, then run `pavane topology apply` again ({_deletion(asset)})."
-        ),
+        remedy=_remedy(asset),
+    )
+
+
+def _remedy(asset: Asset) -> str:
+    if isinstance(asset, Queue) and is_movable(asset.name):
+        return (
+            "Arguments cannot be changed, but the queue can be replaced while it is in use: "
+            f"`pavane topology migrate {asset.name}`."
+        )
+    return (
+        f"Arguments cannot be changed. Stop what uses the {_kind(asset)}"
+        + (", let it run empty" if isinstance(asset, Queue) else "")
+        + f", delete it, then run `pavane topology apply` again ({_deletion(asset)})."
     )
 
 

@@ -189,7 +189,7 @@ def _octet(data: bytes, at: int) -> tuple[int, int]:
 
 
 # The properties of a message in the order of their flag bits, from the highest down.
-_PROPERTIES: Final[tuple[tuple[str, Reader], ...]] = (
+PROPERTIES: Final[tuple[tuple[str, Reader], ...]] = (
     ("content_type", _short_string),
     ("content_encoding", _short_string),
     ("headers", _table),
@@ -208,9 +208,9 @@ _PROPERTIES: Final[tuple[tuple[str, Reader], ...]] = (
 
 
 @lru_cache(maxsize=64)
-def _present(flags: int) -> tuple[tuple[str, Reader], ...]:
+def present(flags: int) -> tuple[tuple[str, Reader], ...]:
     """The properties that these flags announce: messages come with the same few combinations again and again."""
-    return tuple((name, read) for place, (name, read) in enumerate(_PROPERTIES) if flags & (0x8000 >> place))
+    return tuple((name, read) for place, (name, read) in enumerate(PROPERTIES) if flags & (0x8000 >> place))
 
 
 def read_properties(data: bytes) -> tuple[int, dict[str, Any]]:
@@ -218,7 +218,7 @@ def read_properties(data: bytes) -> tuple[int, dict[str, Any]]:
     found: dict[str, Any] = {}
     at = 14
     try:
-        for name, read in _present(int.from_bytes(data[12:14], "big")):
+        for name, read in present(int.from_bytes(data[12:14], "big")):
             at, found[name] = read(data, at)
     except (struct.error, IndexError, KeyError):
         found["headers"] = {"unreadable": Unreadable("malformed properties")}
@@ -244,7 +244,7 @@ def _from_start(read: Callable[[bytes, int], tuple[int, Any]]) -> Callable[[byte
 
 def named_properties(properties: Basic.Properties) -> dict[str, Any]:
     """The properties that are there, as `read_properties` gives them."""
-    named = ((name, getattr(properties, name)) for name, _ in _PROPERTIES)
+    named = ((name, getattr(properties, name)) for name, _ in PROPERTIES)
     return {name: value for name, value in named if value is not None}
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from pavane.adapters.rabbitmq.decode import Unreadable, unreadable_properties
+from pavane.core.migration import home
 from pavane.ports.broker import HeaderValue, Message
 
 _SCALARS = frozenset({str, int, float, bool})
@@ -98,5 +99,5 @@ def _source(deaths: object) -> str | None:
             entry = cast("dict[str, object]", death)
             queue = entry.get("queue")
             if entry.get("reason") != "expired" and isinstance(queue, str):
-                return queue
+                return home(queue)
     return None

@@ -58,10 +58,10 @@ class Properties:
         parts = [_table(message.headers, max_headers), _PERSISTENT, _fresh(message_id)]
         if message.content_type is not None:
             flags |= _CONTENT_TYPE
-            parts.insert(0, _short(message.content_type))
+            parts.insert(0, short_string(message.content_type))
         if user is not None:
             flags |= _USER_ID
-            parts.append(_short(user))
+            parts.append(short_string(user))
         self._bytes = b"".join([_FLAGS.pack(flags), *parts])
 
     def marshal(self) -> bytes:
@@ -73,7 +73,7 @@ def _table(headers: Mapping[str, HeaderValue], most: int) -> bytes:
     for name, value in headers.items():
         if name.startswith("x-"):
             continue
-        parts.append(_short(name))
+        parts.append(short_string(name))
         if type(value) is str:  # nearly all of them: without a call
             text = value.encode()
             parts.append(_TEXT.pack(b"S", len(text)))
@@ -111,4 +111,4 @@ def _fresh(text: str) -> bytes:
 
 
 # Names of headers, the content type and the user are the same few again and again; message ids never are.
-_short = lru_cache(maxsize=1024)(_fresh)
+short_string = lru_cache(maxsize=1024)(_fresh)

@@ -11,6 +11,7 @@ from aiormq.exceptions import ChannelInvalidStateError
 from pavane.adapters.rabbitmq.border import ending
 from pavane.adapters.rabbitmq.confirms import Confirms, Outcome
 from pavane.adapters.rabbitmq.connection import Link
+from pavane.adapters.rabbitmq.declare import exists
 from pavane.adapters.rabbitmq.encode import Properties
 from pavane.adapters.rabbitmq.frames import publish_frames
 from pavane.adapters.rabbitmq.tap import Tap
@@ -22,12 +23,18 @@ class Lane:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._opening = asyncio.Lock()
+        self._asking = asyncio.Lock()
         self._way: tuple[Channel, Tap, Confirms] | None = None
+        self._known: set[str] = set()
 
-    @property
-    def at_once(self) -> bool:
-        """Whether `opened` would not wait."""
-        return self._way is not None and not self._way[0].is_closed and self._link.at_once
+    def at_once(self, exchange: str) -> bool:
+        """Whether neither `opened` nor `knows` would wait."""
+        return (
+            exchange in self._known
+            and self._way is not None
+            and not self._way[0].is_closed
+            and self._link.at_once
+        )
 
     async def opened(self) -> None:
         """Return once there is a channel, and the broker reads what is published.
@@ -43,6 +50,21 @@ class Lane:
                 tap.serve(channel.number, confirms)
                 ending(channel).add_done_callback(lambda ended: _end(channel.number, tap, confirms, ended))
                 self._way = channel, tap, confirms
+                self._known = set()
+
+    async def knows(self, exchange: str) -> bool:
+        """Whether an exchange exists; one that does is not asked for again on this channel.
+
+        A publish to one that does not would end the channel, and everything in flight on it.
+
+        Raises:
+            BrokerUnavailable: no answer.
+        """
+        known = self._known
+        async with self._asking:
+            if exchange not in known and await exists(self._link, exchange):
+                known.add(exchange)
+        return exchange in known
 
     def post(
         self, body: bytes, properties: Properties, exchange: str, routing_key: str, give_up_at: float

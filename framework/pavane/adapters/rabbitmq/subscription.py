@@ -11,6 +11,8 @@ from aiormq.exceptions import ChannelNotFoundEntity
 
 from pavane.adapters.rabbitmq.connection import Link
 from pavane.adapters.rabbitmq.consumer import Consumer
+from pavane.adapters.rabbitmq.declare import count_of
+from pavane.core.migration import interim
 from pavane.errors import BrokerUnavailable, InfrastructureError
 from pavane.ports.broker import Delivery
 
@@ -45,7 +47,8 @@ class RabbitMQSubscription:
         self._consumer: Consumer | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._closed = False
-        self._lost = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._asked_over = False
         self._changing = asyncio.Lock()
 
     @property
@@ -100,11 +103,33 @@ class RabbitMQSubscription:
 
     async def _keep(self) -> None:
         while True:
-            await self._lost.wait()
-            self._lost.clear()
-            log.warning("the consumer of %s is gone, setting it up again", self._queue)
-            await self._reattach()
-            log.info("%s has its consumer again", self._queue)
+            await self._woken.wait()
+            self._woken.clear()
+            if self._asked_over:
+                self._asked_over = False
+                await self._change_over()
+            if self._consumer is None or self._consumer.lost:
+                log.warning("the consumer of %s is gone, setting it up again", self._queue)
+                await self._reattach()
+                log.info("%s has its consumer again", self._queue)
+
+    def _ask_over(self) -> None:
+        self._asked_over = True
+        self._woken.set()
+
+    async def _change_over(self) -> None:
+        """The queue is being replaced: on to its interim, or from there to the new one, with what is in hand."""
+        async with self._changing:
+            consumer = self._consumer
+            if consumer is None or not consumer.consuming:
+                return
+            place = interim(self._queue) if consumer.place == self._queue else self._queue
+            try:
+                if await count_of(self._link, place) is not None:
+                    await consumer.change_over(place)
+                    log.info("%s is being replaced: consuming %s", self._queue, place)
+            except BrokerUnavailable as lost:
+                log.warning("%s", lost)
 
     async def _reattach(self) -> None:
         pause = FIRST_PAUSE
@@ -146,7 +171,8 @@ class RabbitMQSubscription:
             self._queue,
             prefetch=self._prefetch,
             receive=self._receive,
-            lost=self._lost.set,
+            lost=self._woken.set,
+            asked_over=self._ask_over,
         )
         try:
             await consumer.start()

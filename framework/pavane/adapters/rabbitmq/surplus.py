@@ -9,21 +9,24 @@ from pavane.adapters.rabbitmq.topology import Declarations, declarations
 from pavane.core.topology import Topology
 from pavane.ports.broker import TopologyChange
 
-_OF_SERVICES = ("q", "undo", "dlq", "intake")
+_OF_SERVICES = ("q", "undo", "dlq", "intake", "jobs", "dlx", "delay")
 
 
-def differences(topology: Topology, present: Present, others: Collection[str]) -> list[TopologyChange]:
+def differences(
+    topology: Topology, present: Present, others: Collection[str], events: Collection[str] = ()
+) -> list[TopologyChange]:
     """Bindings that are missing, and what is there under the namespace and nothing names.
 
     Args:
-        others: services that have definitions elsewhere: their queues and bindings are their affair.
+        others: services that have definitions elsewhere: what is named after them is their affair.
+        events: that they subscribe to or emit.
     """
     wanted = declarations(topology)
     return [
         *_missing(wanted, present),
         *_unbound(wanted, present),
         *_queues(topology, wanted, present, others),
-        *_exchanges(topology, wanted, present),
+        *_exchanges(topology, wanted, present, others, events),
     ]
 
 
@@ -63,10 +66,7 @@ def _queues(
 ) -> Iterator[TopologyChange]:
     ours = {queue.name for queue in wanted.queues}
     for name in sorted(present.queues):
-        words = name.split(".")
-        if name in ours or words[0] != topology.namespace:
-            continue
-        if len(words) > 2 and words[1] in _OF_SERVICES and words[2] in others:
+        if name in ours or not name.startswith(f"{topology.namespace}.") or _is_of(others, name):
             continue
         yield TopologyChange(
             "delete",
@@ -78,13 +78,25 @@ def _queues(
         )
 
 
-def _exchanges(topology: Topology, wanted: Declarations, present: Present) -> Iterator[TopologyChange]:
+def _exchanges(
+    topology: Topology,
+    wanted: Declarations,
+    present: Present,
+    others: Collection[str],
+    events: Collection[str],
+) -> Iterator[TopologyChange]:
     ours = {exchange.name for exchange in (*wanted.exchanges, wanted.mark)}
+    ours.update(topology.names.event(event) for event in events)
     for name in sorted(present.exchanges - ours):
-        if name.split(".")[0] == topology.namespace:
+        if name.startswith(f"{topology.namespace}.") and not _is_of(others, name):
             yield TopologyChange(
                 "delete",
                 "exchange",
                 name,
                 remedy=f"Find out whose it is; `rabbitmqadmin delete exchange name={name}`.",
             )
+
+
+def _is_of(services: Collection[str], name: str) -> bool:
+    words = name.split(".")
+    return len(words) > 2 and words[1] in _OF_SERVICES and words[2] in services

@@ -8,12 +8,13 @@ from pavane.errors import BrokerUnavailable
 from pavane.ports.broker import Broker
 from pavane.testing.conformance.broker_consuming import Consuming
 from pavane.testing.conformance.broker_delays import Delaying
+from pavane.testing.conformance.broker_migrating import Migrating
 from pavane.testing.conformance.broker_publishing import Publishing
 from pavane.testing.conformance.broker_stage import Inbox, Stage
 from pavane.testing.conformance.broker_topology import Declaring
 
 
-class BrokerConformance(Publishing, Delaying, Consuming, Declaring):
+class BrokerConformance(Publishing, Delaying, Consuming, Declaring, Migrating):
     """Subclass it, and define an async fixture `broker` that yields an opened `Broker` for `namespace`.
 
     The suite declares what it needs and never removes it: give it a broker of its own. An adapter on another

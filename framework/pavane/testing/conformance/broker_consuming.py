@@ -9,7 +9,7 @@ import pytest
 from pavane.core.topology import DELIVERY_LIMIT
 from pavane.errors import BrokerUnavailable
 from pavane.ports.broker import Broker, Delivery, Message, QueueCount, ToQueue
-from pavane.testing.conformance.broker_stage import BrokerSuite, Inbox, Stage
+from pavane.testing.conformance.broker_stage import BrokerSuite, Inbox, Stage, new_service
 
 
 class Consuming(BrokerSuite):
@@ -113,7 +113,7 @@ class Consuming(BrokerSuite):
         assert await broker.count([stage.first]) == [QueueCount(stage.first, 0, 2)]
 
     async def test_what_comes_back_too_often_goes_to_the_intake(self, broker: Broker) -> None:
-        stage = await Stage.build(broker, self.namespace)
+        stage = await Stage.build(broker, self.namespace, service=new_service())
         # Over the wheel: its hops must not be taken for the queue that gave up.
         await broker.publish(Message(b"poison", {"run": "r"}), ToQueue(stage.first, 250))
         await self.pass_time(250)

@@ -17,7 +17,7 @@ from pavane.ports.broker import (
     ToSubscribers,
     Unroutable,
 )
-from pavane.testing.conformance.broker_stage import BrokerSuite, Inbox, Stage
+from pavane.testing.conformance.broker_stage import BrokerSuite, Inbox, Stage, new_service
 
 
 class Publishing(BrokerSuite):
@@ -45,9 +45,38 @@ class Publishing(BrokerSuite):
 
     async def test_a_queue_that_does_not_exist_is_unroutable(self, broker: Broker) -> None:
         stage = await Stage.build(broker, self.namespace)
-        for address in (ToQueue(f"{stage.first}_x"), ToDeadLetters(f"{stage.letters}_x")):
+        nobodys = stage.topology.names.queue("nobody", "works")
+        for address in (
+            ToQueue(f"{stage.first}_x"),
+            ToDeadLetters(f"{stage.letters}_x"),
+            ToQueue(nobodys),
+            ToDeadLetters(nobodys),
+            ToQueue("no_such_queue"),
+        ):
             with pytest.raises(Unroutable):
                 await broker.publish(Message(b"{}"), address)
+
+    async def test_what_has_no_way_costs_nothing_that_is_under_way(self, broker: Broker) -> None:
+        stage = await Stage.build(broker, self.namespace)
+        outcomes = await asyncio.gather(
+            *(
+                broker.publish(Message(b"%d" % number), ToSubscribers(event))
+                for number in range(30)
+                for event in (stage.event, f"nobody.listens_{number}")
+            ),
+            return_exceptions=True,
+        )
+        assert outcomes[::2] == [None] * 30
+        assert {type(outcome) for outcome in outcomes[1::2]} == {Unroutable}
+        await stage.until_ready(stage.first, 30)
+
+    async def test_an_event_is_known_as_soon_as_somebody_has_declared_it(self, broker: Broker) -> None:
+        stage = Stage.plan(broker, self.namespace)
+        with pytest.raises(Unroutable):
+            await stage.emit(b"before")
+        await broker.declare(stage.topology)
+        await stage.emit(b"after")
+        await stage.until_ready(stage.first, 1)
 
     async def test_jobs_and_dead_letters_cannot_be_sent_to_each_others_queues(self, broker: Broker) -> None:
         stage = await Stage.build(broker, self.namespace)
@@ -56,7 +85,7 @@ class Publishing(BrokerSuite):
                 await broker.publish(Message(b"{}"), address)
 
     async def test_a_message_to_a_queue_reaches_that_queue_only(self, broker: Broker) -> None:
-        stage = await Stage.build(broker, self.namespace)
+        stage = await Stage.build(broker, self.namespace, service=new_service())
         parked = stage.topology.names.parked
         before = await stage.ready(parked)
         for queue in (stage.first, stage.undo, stage.intake):
@@ -165,7 +194,7 @@ class Publishing(BrokerSuite):
             refusal = await self._publish_letter(stage)
             accepted += refusal is None
         assert refusal is not None
-        assert refusal.worker == f"{stage.service}.second"
+        assert refusal.worker == f"{stage.service}.{stage.workers[1]}"
         assert accepted >= 3
         await stage.until_ready(stage.letters, accepted)
 

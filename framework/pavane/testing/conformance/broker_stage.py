@@ -18,6 +18,11 @@ PATIENCE = 20.0
 """Seconds that anything expected may take. A passing test never waits that long."""
 
 
+def new_service() -> str:
+    """A service of which nothing is declared."""
+    return f"s{secrets.token_hex(6)}"
+
+
 class BrokerSuite:
     """What the parts of the suite share: where they work, and their clock."""
 
@@ -84,51 +89,60 @@ class Inbox:
 
 @dataclass(frozen=True)
 class Stage:
-    """A service with two workers, `first` (with undo) and `second`, that subscribe to the same event.
+    """Two workers of a service, the first one with undo, that subscribe to the same event.
 
-    Service and event have names that no other test uses, so that tests can share the namespace and its delay
-    wheel. `second` may have three dead letters.
+    Workers and event have names that no other test uses, so that tests can share the service and its delay wheel.
+    The second worker may have three dead letters.
     """
 
     broker: Broker
     topology: Topology
-    service: str
     event: str
 
     @classmethod
-    async def build(cls, broker: Broker, namespace: str) -> Stage:
+    async def build(cls, broker: Broker, namespace: str, *, service: str = "stage") -> Stage:
         """Declare the topology of a new stage."""
-        stage = cls.plan(broker, namespace)
+        stage = cls.plan(broker, namespace, service=service)
         await broker.declare(stage.topology)
         return stage
 
     @classmethod
-    def plan(cls, broker: Broker, namespace: str) -> Stage:
-        """A new stage of which nothing is declared."""
-        service = f"s{secrets.token_hex(6)}"
-        event = f"{service}.happened"
+    def plan(cls, broker: Broker, namespace: str, *, service: str = "stage") -> Stage:
+        """A new stage of which nothing is declared but, where tests share it, its service."""
+        own = secrets.token_hex(6)
+        event = f"e{own}.happened"
         workers = (
-            WorkerTopology(service, "first", (event,), undo=True),
-            WorkerTopology(service, "second", (event,), max_dead_letters=3),
+            WorkerTopology(service, f"first_{own}", (event,), undo=True),
+            WorkerTopology(service, f"second_{own}", (event,), max_dead_letters=3),
         )
-        return cls(broker, Topology(namespace, workers), service, event)
+        return cls(broker, Topology(namespace, workers), event)
+
+    @property
+    def service(self) -> str:
+        return self.topology.workers[0].service
+
+    @property
+    def workers(self) -> tuple[str, str]:
+        """Names of the two workers."""
+        first, second = self.topology.workers
+        return first.worker, second.worker
 
     @property
     def first(self) -> str:
-        return self.topology.names.queue(self.service, "first")
+        return self.topology.names.queue(self.service, self.workers[0])
 
     @property
     def second(self) -> str:
-        return self.topology.names.queue(self.service, "second")
+        return self.topology.names.queue(self.service, self.workers[1])
 
     @property
     def undo(self) -> str:
-        return self.topology.names.undo_queue(self.service, "first")
+        return self.topology.names.undo_queue(self.service, self.workers[0])
 
     @property
     def letters(self) -> str:
         """The dead-letter queue that holds three at most."""
-        return self.topology.names.dead_letter_queue(self.service, "second")
+        return self.topology.names.dead_letter_queue(self.service, self.workers[1])
 
     @property
     def intake(self) -> str:

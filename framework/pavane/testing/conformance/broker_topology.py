@@ -19,14 +19,14 @@ from pavane.ports.broker import (
     ToQueue,
     Unroutable,
 )
-from pavane.testing.conformance.broker_stage import BrokerSuite, Stage
+from pavane.testing.conformance.broker_stage import BrokerSuite, Stage, new_service
 
 
 class Declaring(BrokerSuite):
     """A plan changes nothing, a mismatch is left as it is."""
 
     async def test_a_plan_names_what_is_missing_and_creates_nothing(self, broker: Broker) -> None:
-        stage = Stage.plan(broker, self.namespace)
+        stage = Stage.plan(broker, self.namespace, service=new_service())
         changes = await broker.plan(stage.topology)
         created = {change.name for change in changes if change.action == "create"}
         assert {stage.first, stage.second, stage.undo, stage.letters, stage.intake} <= created
@@ -34,7 +34,7 @@ class Declaring(BrokerSuite):
         assert await broker.plan(stage.topology) == changes
 
     async def test_declaring_does_what_was_planned_and_then_nothing(self, broker: Broker) -> None:
-        stage = Stage.plan(broker, self.namespace)
+        stage = Stage.plan(broker, self.namespace, service=new_service())
         planned = await broker.plan(stage.topology)
         assert await broker.declare(stage.topology) == planned
         assert await broker.plan(stage.topology) == []
@@ -45,11 +45,12 @@ class Declaring(BrokerSuite):
     async def test_a_mismatch_is_explained_and_nothing_is_changed(self, broker: Broker) -> None:
         stage = await Stage.build(broker, self.namespace)
         await broker.publish(Message(b"letter"), ToDeadLetters(stage.letters))
+        third = f"third_{stage.workers[1]}"
         wanted = Topology(
             self.namespace,
             (
-                WorkerTopology(stage.service, "second", (stage.event,), max_dead_letters=7),
-                WorkerTopology(stage.service, "third", (stage.event,)),
+                WorkerTopology(stage.service, stage.workers[1], (stage.event,), max_dead_letters=7),
+                WorkerTopology(stage.service, third, (stage.event,)),
             ),
         )
         [mismatch] = [change for change in await broker.plan(wanted) if change.action == "mismatch"]
@@ -60,7 +61,7 @@ class Declaring(BrokerSuite):
         with pytest.raises(TopologyMismatch, match=stage.letters) as refusal:
             await broker.declare(wanted)
         assert refusal.value.remedy
-        assert await broker.count([wanted.names.queue(stage.service, "third")]) == [None]
+        assert await broker.count([wanted.names.queue(stage.service, third)]) == [None]
         await stage.until_ready(stage.letters, 1)
 
     async def test_a_queue_unsubscribed_gets_the_event_no_longer(self, broker: Broker) -> None:
@@ -70,6 +71,20 @@ class Declaring(BrokerSuite):
         await stage.emit(b"for the second")
         await stage.until_ready(stage.second, 1)
         assert await broker.count([stage.first]) == [QueueCount(stage.first, 0, 0)]
+
+    async def test_an_event_is_removed_only_when_it_goes_to_no_queue(self, broker: Broker) -> None:
+        stage = await Stage.build(broker, self.namespace)
+        other = f"{stage.event}_not"
+        assert await broker.known_events([stage.event, other]) == [True, False]
+        assert await broker.remove_event(other)
+        assert not await broker.remove_event(stage.event)
+        await broker.unsubscribe(stage.first, stage.event)
+        assert not await broker.remove_event(stage.event)
+        await stage.emit(b"for the second")
+        await stage.until_ready(stage.second, 1)
+        await broker.unsubscribe(stage.second, stage.event)
+        assert await broker.remove_event(stage.event)
+        assert await broker.known_events([stage.event]) == [False]
 
     async def test_a_queue_is_removed_only_when_nothing_is_in_it_and_nobody_consumes(
         self, broker: Broker

@@ -5,31 +5,31 @@ from __future__ import annotations
 from pavane import App, Context, Event, Reject, Service, UndoContext, Workflow
 
 
-class Placed(Event, name="order.placed"):
+class Placed(Event, name="drawn.placed"):
     order: str
 
 
-class Reserved(Event, name="stock.reserved"):
+class Reserved(Event, name="shelf.reserved"):
     order: str
 
 
-class Rated(Event, name="freight.rated"):
+class Rated(Event, name="haulage.rated"):
     order: str
 
 
-class Checked(Event, name="fraud.checked"):
+class Checked(Event, name="cheat.checked"):
     order: str
 
 
-class Charged(Event, name="payment.charged"):
+class Charged(Event, name="revenue.charged"):
     order: str
 
 
-class Confirmed(Event, name="order.confirmed"):
+class Confirmed(Event, name="drawn.confirmed"):
     order: str
 
 
-class Declined(Event, name="order.declined"):
+class Declined(Event, name="drawn.declined"):
     order: str
 
 

@@ -37,7 +37,7 @@ def record() -> Record:
     good = Attempt(number=2, token=2, started_at=T0, ended_at=T0 + 20, host="b:2", outcome="committed")
     return Record(
         head=Head(key="orders:1", workflow="orders", run_id="1", started_at=T0, updated_at=T0),
-        events={"e1": event("e1", "order.placed"), "e2": event("e2", "stock.reserved")},
+        events={"e1": event("e1", "drawn.placed"), "e2": event("e2", "shelf.reserved")},
         data={"item": b'"book"'},
         steps={
             "pay.charge:e2": StepRow(
@@ -65,11 +65,11 @@ def test_what_every_field_of_a_record_looks_like() -> None:
         "waiting orders:1  2026-01-01 00:00:00",
         "├── dead letter of pay.charge; `pavane dlq show l1` says why",
         "├── timer t: order.late at 2026-01-01 00:00:00  due",
-        "├── undone stock.reserve  on order.placed → stock.reserved  1.5 s",
+        "├── undone stock.reserve  on drawn.placed → shelf.reserved  1.5 s",
         "│   ├── attempt 1 failed  a:1  10 ms  Boom: no \\x1b[1m  again after 5.0 s",
         "│   ├── attempt 2 committed  b:2  20 ms",
         "│   ├── undo done  20 ms  b:2",
-        "│   └── dead pay.charge  on stock.reserved",
+        "│   └── dead pay.charge  on shelf.reserved",
         "│       ├── attempt 1 failed  a:1  10 ms  Boom: no \\x1b[1m  again after 5.0 s",
         "│       └── dead letter l1",
         '└── data {"item": "book"}',
@@ -93,7 +93,7 @@ def test_what_a_step_that_runs_says_of_itself() -> None:
     running.letters.clear()
     now = datetime.fromtimestamp(T0 / 1000, UTC) + timedelta(seconds=75)
     lines = drawn(running, now=now)
-    assert "│   └── running pay.charge  on stock.reserved  for 75.0 s  a:1" in lines
+    assert "│   └── running pay.charge  on shelf.reserved  for 75.0 s  a:1" in lines
     assert "│       └── 25% asking\\x1b" in lines
 
 
@@ -128,61 +128,61 @@ async def shown(harness: Seen, order: str, *, width: int = 80, pause: bool = Fal
 
 async def test_a_run_that_completed_after_a_join_and_its_closing_step(harness: Seen) -> None:
     assert await shown(harness, "well", width=140) == [
-        "completed orders:well  order.confirmed  0 ms  2026-01-01 00:00:00",
-        "├── committed fraud.check  on order.placed → fraud.checked  0 ms  harness:1",
-        "├── committed stock.reserve  on order.placed → stock.reserved  0 ms  harness:1",
-        "│   └── committed freight.rate  on stock.reserved → freight.rated  0 ms  harness:1",
-        "│       └── committed payments.charge  on fraud.checked and freight.rated → payment.charged  0 ms  harness:1",
-        "│           └── committed mail.confirm  on payment.charged → order.confirmed  0 ms  harness:1",
-        "│               └── committed mail.tell  on order.confirmed  closing  0 ms  harness:1",
+        "completed orders:well  drawn.confirmed  0 ms  2026-01-01 00:00:00",
+        "├── committed fraud.check  on drawn.placed → cheat.checked  0 ms  harness:1",
+        "├── committed stock.reserve  on drawn.placed → shelf.reserved  0 ms  harness:1",
+        "│   └── committed freight.rate  on shelf.reserved → haulage.rated  0 ms  harness:1",
+        "│       └── committed payments.charge  on cheat.checked and haulage.rated → revenue.charged  0 ms  harness:1",
+        "│           └── committed mail.confirm  on revenue.charged → drawn.confirmed  0 ms  harness:1",
+        "│               └── committed mail.tell  on drawn.confirmed  closing  0 ms  harness:1",
         '└── data {"shelf": 7}',
     ]
 
 
 async def test_a_join_stands_under_the_branch_that_came_last(harness: Seen) -> None:
     assert (await shown(harness, "retried"))[1:8] == [
-        "├── committed fraud.check  on order.placed → fraud.checked  90.0 s",
+        "├── committed fraud.check  on drawn.placed → cheat.checked  90.0 s",
         "│   ├── attempt 1 failed  0 ms  ConnectionError: the bureau\\nis",
         "│   │   [bold]closed[/bold]  again after 30.0 s",
         "│   ├── attempt 2 failed  0 ms  ConnectionError: the bureau\\nis",
         "│   │   [bold]closed[/bold]  again after 60.0 s",
         "│   ├── attempt 3 committed  0 ms",
-        "│   └── committed payments.charge  on freight.rated and fraud.checked →",
+        "│   └── committed payments.charge  on haulage.rated and cheat.checked →",
     ]
 
 
 async def test_a_run_that_waits_for_a_join_and_a_retry(harness: Seen) -> None:
     assert await shown(harness, "joining") == [
         "running orders:joining  2026-01-01 00:00:00",
-        "├── payments.charge waits for fraud.checked; freight.rated is there",
-        "├── retrying fraud.check  on order.placed",
+        "├── payments.charge waits for cheat.checked; haulage.rated is there",
+        "├── retrying fraud.check  on drawn.placed",
         "│   ├── attempt 1 failed  0 ms  ConnectionError: the bureau\\nis",
         "│   │   [bold]closed[/bold]  again after 30.0 s",
         "│   └── next attempt 2026-01-01 00:00:30  in 30.0 s",
-        "├── committed stock.reserve  on order.placed → stock.reserved  0 ms",
-        "│   └── committed freight.rate  on stock.reserved → freight.rated  0 ms",
+        "├── committed stock.reserve  on drawn.placed → shelf.reserved  0 ms",
+        "│   └── committed freight.rate  on shelf.reserved → haulage.rated  0 ms",
         '└── data {"shelf": 7}',
     ]
 
 
 async def test_a_run_that_was_compensated(harness: Seen) -> None:
     assert await shown(harness, "declined") == [
-        "compensated orders:declined  order.declined  0 ms  2026-01-01 00:00:00",
-        "├── committed fraud.check  on order.placed → fraud.checked  0 ms",
-        "├── undone stock.reserve  on order.placed → stock.reserved  0 ms",
+        "compensated orders:declined  drawn.declined  0 ms  2026-01-01 00:00:00",
+        "├── committed fraud.check  on drawn.placed → cheat.checked  0 ms",
+        "├── undone stock.reserve  on drawn.placed → shelf.reserved  0 ms",
         "│   ├── undo done  0 ms",
-        "│   └── undone freight.rate  on stock.reserved → freight.rated  0 ms",
+        "│   └── undone freight.rate  on shelf.reserved → haulage.rated  0 ms",
         "│       ├── undo done  0 ms",
-        "│       └── committed payments.charge  on fraud.checked and freight.rated →",
-        "│           order.declined  0 ms",
-        "│           └── committed mail.tell  on order.declined  closing  0 ms",
+        "│       └── committed payments.charge  on cheat.checked and haulage.rated →",
+        "│           drawn.declined  0 ms",
+        "│           └── committed mail.tell  on drawn.declined  closing  0 ms",
         '└── data {"shelf": 7}',
     ]
 
 
 async def test_a_run_that_is_compensating(harness: Seen) -> None:
     lines = await shown(harness, "undoing", width=140)
-    assert lines[0].startswith("compensating orders:undoing  order.declined  ")
+    assert lines[0].startswith("compensating orders:undoing  drawn.declined  ")
     [undo] = [number for number, line in enumerate(lines) if "undo due" in line]
     assert lines[undo + 1].startswith(
         "│   │   ├── attempt 1 failed  harness:1  0 ms  ConnectionError: the warehouse"
@@ -218,13 +218,13 @@ async def test_a_paused_run_lists_what_it_holds_in_the_order_in_which_it_goes_on
         "├── paused: `pavane runs resume orders:paused` lets it go on",
     ]
     assert sorted(line[4:] for line in lines[2:]) == [
-        "held: fraud.check on order.placed",
-        "held: stock.reserve on order.placed",
+        "held: fraud.check on drawn.placed",
+        "held: stock.reserve on drawn.placed",
     ]
 
 
 async def test_a_run_that_waits_for_a_timer(harness: Seen) -> None:
     assert (await shown(harness, "timer"))[:2] == [
         "waiting orders:timer  2026-01-01 00:00:00",
-        "├── timer confirm: order.confirmed at 2026-01-01 01:00:00  in 1 h 0 min",
+        "├── timer confirm: drawn.confirmed at 2026-01-01 01:00:00  in 1 h 0 min",
     ]

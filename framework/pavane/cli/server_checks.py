@@ -13,8 +13,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from pavane.cli.findings import Finding, error, not_seen, ok, warning
-from pavane.cli.session import PATIENCE
 from pavane.settings import Settings
+
+PATIENCE: Final = 2.0
+"""Seconds; the server has answered a moment ago."""
 
 OLDEST_BROKER: Final = (3, 10)
 OLDEST_STATE: Final = (7, 0)

@@ -256,7 +256,7 @@ def test_doctor_makes_every_check(pavane: Pavane) -> None:
     found = {check["name"]: check for check in examined["checks"]}
     for name in ("broker_connection", "broker_version", "topology", "consumers", "state_version", "epoch"):
         assert found[name]["status"] == "ok", found[name]
-    for name in ("broker_permissions", "dead_lettering", "policies", "consumer_timeout"):
+    for name in ("broker_permissions", "dead_lettering", "policies"):
         assert found[name]["status"] == "warning"
         assert found[name]["summary"] == "not seen: set PAVANE_MANAGEMENT_URL"
         assert "`rabbitmqctl " in found[name]["remedy"]

@@ -289,7 +289,7 @@ def test_an_api_that_tells_administrators_only(operator: Operator) -> None:
 
 def test_policies_that_break_promises(operator: Operator) -> None:
     here, mark = names(operator.pavane), secrets.token_hex(4)
-    policies = [
+    policies: list[tuple[str, str, str, dict[str, Any]]] = [
         (
             "set_policy",
             f"short {mark}",

@@ -80,6 +80,8 @@ def _look_everywhere(pavane: Pavane, run: str) -> None:
     pavane.json("runs", "history", run)
     [letter] = pavane.json("dlq", "ls")["items"]
     pavane.json("dlq", "show", letter["id"])
+    pavane.json("dlq", "reindex", "--yes")
+    assert pavane.json("audit")["items"]
     assert pavane("doctor", "--json").code == 0
 
 

@@ -88,3 +88,27 @@ async def test_the_second_time_it_is_a_dead_letter_that_can_be_redriven(stage: S
     async with stage.process():
         assert (await stage.ending("k")).status == "completed"
         await stage.nothing_waits()
+
+
+async def test_what_was_given_up_while_no_process_ran_is_listed_once_one_does(stage: Stage) -> None:
+    await stage.begin_run("k")
+    queue = stage.queue("line.first")
+    await take_and_drop(stage, queue, DELIVERY_LIMIT + 1)
+    await given_up(stage)
+    async with stage.process("line.told"):  # it never began, so it is put back
+
+        async def back() -> bool:
+            return await stage.ready_in(queue) == 1
+
+        await eventually("the job back in its queue", back)
+    await take_and_drop(stage, queue, DELIVERY_LIMIT + 1)
+    await given_up(stage)
+    assert await stage.client.dead_letters.list().count() == 0
+    async with stage.process("line.told"):
+
+        async def listed() -> int:
+            return await stage.client.dead_letters.list(run="chain:k").count()
+
+        await eventually("its letter", listed)
+    status = await stage.client.run("chain:k").status()
+    assert (status.status, [reason.partition(":")[0] for reason in status.stalled]) == ("stalled", ["dead"])

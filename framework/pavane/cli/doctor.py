@@ -21,7 +21,7 @@ from pavane.cli.options import AppOption
 from pavane.cli.output import Output, clean, styled, table
 from pavane.cli.programs import program_of
 from pavane.cli.server_checks import broker_version, state_checks, state_not_seen
-from pavane.cli.session import PATIENCE, session_of
+from pavane.cli.session import session_of
 from pavane.cli.work_checks import (
     clock_skew_check,
     consumers_check,
@@ -53,7 +53,7 @@ def doctor(context: typer.Context, app: AppOption = None) -> None:
     session = session_of(context)
     settings = session.settings()
     loaded = load_app(app, settings) if app or settings.app else None
-    findings, unreachable = asyncio.run(_Examination(settings, loaded).make())
+    findings, unreachable = asyncio.run(_Examination(settings, loaded, session.patience).make())
     findings.sort(key=lambda finding: NAMES.index(finding.name))
     _print(session.out, findings)
     if unreachable:
@@ -75,9 +75,15 @@ class _Door:
 
 
 class _Examination:
-    """All checks of one doctor; `app` is what was given to compare with."""
+    """All checks of one doctor.
 
-    def __init__(self, settings: Settings, app: App | None) -> None:
+    Args:
+        app: what was given to compare with.
+        patience: seconds for a server's first answer.
+    """
+
+    def __init__(self, settings: Settings, app: App | None, patience: float) -> None:
+        self._patience = patience
         self._settings = settings
         self._app = app
         self._wanted: Topology | None = app.catalog(settings).topology() if app else None
@@ -86,7 +92,7 @@ class _Examination:
     async def make(self) -> tuple[list[Finding], bool]:
         """All findings, and whether a server does not answer."""
         settings = self._settings
-        store, broker = connect(settings, first_contact=PATIENCE)
+        store, broker = connect(settings, first_contact=self._patience)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(broker.close)
             stack.push_async_callback(store.close)
@@ -94,7 +100,7 @@ class _Examination:
             at_broker, at_state, overseen = await asyncio.gather(
                 _knock("broker_connection", settings.broker_url, broker.open),
                 _knock("state_connection", settings.state_url, store.open),
-                oversee(settings),
+                oversee(settings, self._patience),
             )
             findings = [at_broker.finding, at_state.finding, self._consumer_timeout()]
             findings.append(

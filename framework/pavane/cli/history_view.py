@@ -132,6 +132,8 @@ def _told(line: HistoryEntry, background: Background) -> str:
             return f"to {_time(detail['at'])}" + (
                 f", was {_time(detail['before'])}" if detail.get("before") else ", there was none before"
             )
+        case "timer_set" if "at" in detail:
+            return f"timer {detail.get('key', '')}: {line.event}, due {_time(detail['at'])}"
         case "cancelled" if "left" in detail:
             return f"left as they are: {_listed(detail, 'left')}"
         case "failed" | "compensated" | "cancelled":

@@ -14,7 +14,6 @@ from pavane.adapters.rabbitmq.connection import user_of
 from pavane.adapters.rabbitmq.oversight import Oversight, Permissions, QueueOversight
 from pavane.cli.broker_checks import judge_dead_lettering, judge_permissions, judge_policies
 from pavane.cli.findings import Finding, not_seen
-from pavane.cli.session import PATIENCE
 from pavane.core.topology import Names
 from pavane.errors import BrokerUnavailable
 from pavane.settings import Settings
@@ -49,12 +48,12 @@ class NotAsked:
     remedy: str = ""
 
 
-async def oversee(settings: Settings) -> Overseen | NotAsked:
-    """Ask the API, where the settings name it."""
+async def oversee(settings: Settings, patience: float) -> Overseen | NotAsked:
+    """Ask the API, where the settings name it; `patience` is in seconds, for each question."""
     if settings.management_url is None:
         return NotAsked("set PAVANE_MANAGEMENT_URL")
     url = settings.broker_urls[0]
-    api = Oversight(settings.management_url, url, timeout=PATIENCE)
+    api = Oversight(settings.management_url, url, timeout=patience)
     # Whoever connects with a certificate has no name here that could be asked about.
     user = user_of(URL(url)) or ""
     try:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pavane.cli.exits import NO
-from pavane.cli.history_view import Background, history_line, history_table
+from pavane.cli.history_view import Background, history_line, history_table, mark_in_words
 from pavane.cli.options import Cursor, Limit, Since, TimeoutOption, Until
 from pavane.cli.output import Output, duration, moment, styled, table
 from pavane.cli.run_options import OfStatus, OfWorkflow, RunArgument, WaitingFor, split_statuses
@@ -80,12 +80,19 @@ def _print_runs(out: Output, page: Page[RunStatus]) -> None:
             run.run,
             moment(run.started_at),
             duration((run.ended_at - run.started_at).total_seconds()) if run.ended_at else "",
-            run.reason or ", ".join(run.stalled) or ", ".join(f"{w.kind} {w.ref}" for w in run.waiting_for),
+            _why(run),
         )
         for run in page.items
     ]
     out.show(table(("STATUS", "RUN", "STARTED", "TOOK", "REASON"), rows))
     tell_cursor(out, page.cursor)
+
+
+def _why(run: RunStatus) -> str:
+    """Why it stands so: how it ends, what it is stalled by, or else what it waits for."""
+    stands = [run.reason or "", *map(mark_in_words, run.stalled)]
+    waits = [f"{one.kind} {one.worker or one.ref}" for one in run.waiting_for]
+    return ", ".join(filter(None, stands)) or ", ".join(dict.fromkeys(waits))
 
 
 def tell_cursor(out: Output, cursor: str | None) -> None:

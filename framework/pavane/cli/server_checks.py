@@ -13,9 +13,11 @@ from redis.exceptions import RedisError, ResponseError
 
 from pavane.adapters.redis.clients import servers
 from pavane.cli.findings import Finding, error, not_seen, ok, warning
-from pavane.cli.session import PATIENCE
 from pavane.errors import PavaneError
 from pavane.settings import Settings
+
+PATIENCE: Final = 2.0
+"""Seconds; the server has answered a moment ago."""
 
 OLDEST_BROKER: Final = (3, 10)
 OLDEST_STATE: Final = (7, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,8 +24,11 @@ from pavane.settings import Settings
 
 T = TypeVar("T")
 
-PATIENCE: Final = 2.5
-"""Seconds for a server's first answer: whoever is on call waits for it."""
+FIRST_ANSWER: Final = 3.7
+"""Seconds from the start of a command until a server must have answered: somebody on call waits for it."""
+
+AT_LEAST: Final = 2.0
+"""The same for a command that was busy before, loading apps: seconds from when it asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Session:
         self, *, json: bool = False, env_file: Path | None = None, namespace: str | None = None
     ) -> None:
         self.out = Output(json=json)
+        self._began = time.monotonic()
         self._env_file = env_file
         self._namespace = namespace
 
@@ -56,6 +61,11 @@ class Session:
         given = [("--env-file", self._env_file), ("--namespace", self._namespace)]
         options = [f"{name}={value}" for name, value in given if value is not None]
         return ["--json", *options] if self.out.json else options
+
+    @property
+    def patience(self) -> float:
+        """Seconds that are left for a server's first answer."""
+        return max(FIRST_ANSWER - (time.monotonic() - self._began), AT_LEAST)
 
     def settings(self, *, by: str | None = None) -> Settings:
         """The settings, read now; `by` is who acts.
@@ -87,7 +97,7 @@ class Session:
     async def connected(self, *, by: str | None = None) -> AsyncGenerator[Connected]:
         """A client on the servers of the settings."""
         settings, clock = self.settings(by=by), SystemClock()
-        store, broker = connect(settings, first_contact=PATIENCE)
+        store, broker = connect(settings, first_contact=self.patience)
         await open_pair(store, broker)
         try:
             async with Client.over(store, broker, settings=settings, clock=clock) as client:

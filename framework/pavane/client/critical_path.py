@@ -16,7 +16,12 @@ from pavane.model.views import View
 
 
 class PathStep(View):
-    """A step on the path; `duration_s` is `None` while it has not ended."""
+    """A step on the path.
+
+    Attributes:
+        event: that it was begun with; of a join the one that came last.
+        duration_s: `None` while it has not ended.
+    """
 
     step_id: str
     worker: str
@@ -40,10 +45,10 @@ def critical_path(record: Record) -> CriticalPath:
     """Back from the step that ended the run, or from the one that ended last or has not ended, to the start."""
     rows = list(reversed(_walk(record)))
     path: list[PathStep] = []
-    before = record.head.started_at
+    cause, before = None, record.head.started_at
     for row in rows:
-        path.append(_on_path(record, row, before))
-        before = row.ended_at or row.started_at
+        path.append(_on_path(record, row, cause, before))
+        cause, before = row, row.ended_at or row.started_at
     ended = bool(rows) and rows[-1].ended_at > 0
     total = (rows[-1].ended_at - record.head.started_at) / 1000 if ended else None
     return CriticalPath(run=record.head.key, total_s=total, path=path)
@@ -76,8 +81,9 @@ def _cause(record: Record, emitter: dict[str, StepRow], event_id: str) -> StepRo
     return record.steps.get(step_id(event.producer, event.causation))
 
 
-def _on_path(record: Record, row: StepRow, before: int) -> PathStep:
-    event = record.events.get(row.event)
+def _on_path(record: Record, row: StepRow, cause: StepRow | None, before: int) -> PathStep:
+    sent = [one for one in begun_with(record, row) if cause is not None and one in cause.emitted]
+    event = record.events.get(sent[0] if sent else row.event)
     return PathStep(
         step_id=row.step,
         worker=row.worker,

@@ -8,8 +8,6 @@ from typing import Any
 from pydantic import Field
 
 from pavane.client import views
-from pavane.client.means import Means
-from pavane.client.run_handle import read_run
 from pavane.core.record import Record
 from pavane.model.views import RunStatus, Step, View
 
@@ -41,12 +39,3 @@ def run_document(record: Record) -> RunDocument:
             TimerInfo(key=timer.key, at=views.exactly(timer.at), event=timer.event.name) for timer in timers
         ],
     )
-
-
-async def read_document(means: Means, run: str) -> RunDocument:
-    """The document of a run.
-
-    Raises:
-        RunNotFound: there is no such run, or no longer.
-    """
-    return run_document(await read_run(means, run))

@@ -18,7 +18,7 @@ RESERVED = '{"order":"1","item":"book"}'
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     made = asyncio.run(Stage.build())
-    monkeypatch.setattr(session, "connect", lambda settings: (made.store, made.broker))
+    monkeypatch.setattr(session, "connect", lambda settings, **_: (made.store, made.broker))
     return made
 
 

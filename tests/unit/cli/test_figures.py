@@ -20,7 +20,7 @@ HOSTILE = "\x1b[31mred\x1b[0m"
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     made = asyncio.run(Stage.build())
-    monkeypatch.setattr(session, "connect", lambda settings: (made.store, made.broker))
+    monkeypatch.setattr(session, "connect", lambda settings, **_: (made.store, made.broker))
     return made
 
 

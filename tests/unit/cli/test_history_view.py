@@ -124,3 +124,9 @@ def test_nothing_in_a_line_is_obeyed_by_a_terminal() -> None:
     entry = line("paused", by="an\x1b[2Jna", reason="\u202egnp.exe")
     assert "\x1b" not in (shown := history_line(entry, Background()))
     assert "\u202e" not in shown
+
+
+def test_a_timer_says_what_it_becomes_and_when() -> None:
+    detail = {"key": "confirm", "at": "2026-01-02T00:00:00+00:00"}
+    [shown] = told(line("timer_set", worker="s.w", step_id="s.w:e1", event="order.late", detail=detail))
+    assert shown == "timer_set | s.w |  | timer confirm: order.late, due 2026-01-02 00:00:00"

@@ -70,7 +70,7 @@ class Desk:
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     stage = asyncio.run(Stage.build())
-    monkeypatch.setattr(session, "connect", lambda settings: (stage.store, stage.broker))
+    monkeypatch.setattr(session, "connect", lambda settings, **_: (stage.store, stage.broker))
     return Desk(Pavane.on(PAVANE_NAMESPACE="t", PAVANE_ACTOR="night shift"), stage)
 
 

@@ -73,7 +73,7 @@ class Desk:
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     stage = asyncio.run(Stage.build())
-    monkeypatch.setattr(session, "connect", lambda settings: (stage.store, stage.broker))
+    monkeypatch.setattr(session, "connect", lambda settings, **_: (stage.store, stage.broker))
     registration = Registration(
         service="stock",
         subscriptions={WORKER: (Placed.event_name,)},

@@ -48,11 +48,13 @@ def test_of_a_join_the_cause_that_came_last_is_on_it() -> None:
     first = step("a.one", "start", 0, 100, "x", "y")
     early, late = step("a.early", "x", 100, 200, "p"), step("a.late", "y", 100, 900, "q")
     both = step("a.both", "joined", 950, 1_000, "end")
-    record = run(first, early, late, both, end="end")
+    record = run(first, early, late, both, end="end", events=(event("p"), event("q"), event("joined")))
     record.joins["a.both"] = Join(
         worker="a.both", event="joined", names=("p", "q"), arrived=(("p", "p"), ("q", "q")), fired=True
     )
-    assert [one.worker for one in critical_path(record).path] == ["a.one", "a.late", "a.both"]
+    path = critical_path(record).path
+    assert [one.worker for one in path] == ["a.one", "a.late", "a.both"]
+    assert (path[2].event, path[2].waited_s, path[2].duration_s) == ("test.q", 0.05, 0.05)
 
 
 def test_a_timer_leads_back_to_the_step_that_set_it() -> None:

@@ -10,7 +10,7 @@ from pavane.client.means import Means
 from pavane.client.reindex import APART, SETTLED_FOR, Reindexed, reindex
 from pavane.core.answers import Discarded
 from pavane.core.calls import CopyMark, Discard, Mark, Redrive
-from pavane.core.envelope import GENERATION, LETTER, REASON, RECORD, STEP
+from pavane.core.envelope import GENERATION, LETTER, REASON, RECORD, STEP, HeaderValue
 from pavane.core.record import Record
 from pavane.ports.broker import Message, ToDeadLetters
 from pavane.settings import Settings
@@ -83,7 +83,8 @@ async def test_a_letter_that_was_redriven_before_the_backup_does_not_come_back(s
     await stage.empty(stage.queue)
     await stage.broker.publish(message, ToDeadLetters(stage.dlq))
     assert await bring_in_line(stage) == Reindexed()
-    assert await stage.letters_queued() == await listed(stage) == await stage.empty(stage.queue) == []
+    assert await stage.letters_queued() == await listed(stage) == []
+    assert await stage.empty(stage.queue) == []
 
 
 async def test_what_a_killed_pass_has_not_published_is_published(stage: Stage) -> None:
@@ -137,7 +138,12 @@ async def test_an_undos_letter_of_a_lost_run_is_not_dropped_as_dealt_with(stage:
 
 
 async def test_what_nobody_can_decode_is_listed_with_its_bytes(stage: Stage) -> None:
-    headers = {LETTER: "0123456789abcdef", REASON: "undecodable", RECORD: "~0123", GENERATION: 1}
+    headers: dict[str, HeaderValue] = {
+        LETTER: "0123456789abcdef",
+        REASON: "undecodable",
+        RECORD: "~0123",
+        GENERATION: 1,
+    }
     await stage.broker.publish(Message(b"\xff{", headers=headers), ToDeadLetters(stage.dlq))
     await stage.broker.publish(Message(b"stray", headers={"foreign": 1}), ToDeadLetters(stage.dlq))
     found = await bring_in_line(stage)

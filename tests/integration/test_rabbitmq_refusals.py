@@ -163,7 +163,7 @@ async def test_other_arguments_are_explained_and_left(
         stage.second: ("queue", "x-dead-letter-exchange", "none"),
         jobs: ("exchange", "type", "fanout"),
     }
-    assert all("delete" in change.remedy for change in mismatches)
+    assert all(("migrate" if change.kind == "queue" else "delete") in change.remedy for change in mismatches)
     with pytest.raises(TopologyMismatch, match="has x-delivery-limit 5, wanted is 20"):
         await broker.declare(stage.topology)
     assert await broker.count([stage.undo]) == [None]

@@ -125,7 +125,11 @@ def test_a_redis_that_pavane_refuses_is_no_unreachable_one(operator: Operator) -
 def test_a_clock_that_is_an_hour_off(operator: Operator) -> None:
     # Ours: neither Redis nor Python's threads work under a library that lies about the time of the system.
     right = time.time
-    with mock.patch.object(time, "time", lambda: right() - 3600):
+
+    def an_hour_ago() -> float:
+        return right() - 3600
+
+    with mock.patch.object(time, "time", an_hour_ago):
         found = operator.doctor("clock_skew")
     assert found["status"] == "warning"
     seconds = float(found["summary"].removeprefix("Redis's clock is ").partition(" s ")[0])

@@ -24,7 +24,7 @@ from pavane.settings import Settings
 
 T = TypeVar("T")
 
-FIRST_ANSWER: Final = 3.7
+FIRST_ANSWER: Final = 3.3
 """Seconds from the start of a command until a server must have answered: somebody on call waits for it."""
 
 AT_LEAST: Final = 2.0

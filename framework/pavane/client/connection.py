@@ -19,7 +19,7 @@ _NEITHER = "Nothing moves until both are back; what they have on disk is kept."
 _REMEDY = "Set PAVANE_BROKER_URL and PAVANE_STATE_URL, or run with --embedded (embedded=True)."
 
 
-FIRST_CONTACT: Final = 4.0
+FIRST_CONTACT: Final = 3.7
 """Seconds until a program that has just been started says that a server is silent."""
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pavane import LetterNotFound, StateUnavailable, UsageError
+from pavane.client import letter_actions
 from pavane.core.calls import CopyMark, Mark, Redrive
 from pavane.core.envelope import GENERATION, LETTER, OF_A_LETTER, RECORD, RUN, STEP, WAIT_UNTIL
 from pavane.ports.broker import Message, ToDeadLetters
@@ -277,3 +278,19 @@ async def test_discarding_with_compensate_ends_the_run(stage: Stage) -> None:
     status = await stage.client.run("orders:a").status()
     assert (status.status, status.reason) == ("failed", "step_dead")
     assert await stage.letters_queued() == []
+
+
+async def test_of_what_a_killed_pass_has_put_back_twice_the_first_stays_in_its_place(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(letter_actions, "AT_ONCE", 2)
+    letters = await three_dead(stage)
+    first, second, third = await stage.empty(stage.dlq)
+    for message in (first, second, third, first, second):
+        await stage.broker.publish(message, ToDeadLetters(stage.dlq))
+    await stage.client.dead_letters.redrive("0" * 16)
+    assert await stage.letters_queued() == letters
+    other = Message(third.body, headers={**third.headers, GENERATION: 3})
+    await stage.broker.publish(other, ToDeadLetters(stage.dlq))
+    await stage.client.dead_letters.redrive("0" * 16)
+    assert await stage.letters_queued() == [*letters, letters[2]], "another generation is another message"

@@ -60,9 +60,10 @@ class Oversight(Management):
         queues, *policies = await asyncio.gather(
             *(asyncio.to_thread(self._ask, kind) for kind in ("queues", "policies", "operator-policies"))
         )
-        sets = dict(
-            zip(_KINDS, ({one["name"]: one["definition"] for one in each} for each in policies), strict=True)
-        )
+        sets: dict[str, Mapping[str, Any]] = {
+            kind: {one["name"]: one["definition"] for one in each}
+            for kind, each in zip(_KINDS, policies, strict=True)
+        }
         return [_queue(document, sets) for document in queues if document["name"].startswith(f"{namespace}.")]
 
     async def permissions(self, user: str) -> Permissions | None:

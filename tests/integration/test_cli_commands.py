@@ -235,6 +235,22 @@ def test_hostile_data_does_not_reach_the_terminal(pavane: Pavane, poison: Path) 
 # topology and doctor
 
 
+def test_what_was_changed_is_on_record_with_who_and_why(pavane: Pavane) -> None:
+    new = Pavane(pavane.environment | {"PAVANE_NAMESPACE": f"t{secrets.token_hex(8)}"})
+    why = ("--by", "operator-1", "--reason", "first release", "--yes")
+    new.json("topology", "apply", *why)
+    new.json("topology", "apply", *why)  # nothing was missing: nothing is on record
+    done, begun = new.json("audit")["items"]
+    assert (begun["outcome"], done["outcome"]) == ("begun", "done")
+    for line in (begun, done):
+        assert (line["by"], line["reason"], line["action"]) == (
+            "operator-1",
+            "first release",
+            "topology apply",
+        )
+        assert any(name.endswith(".parked") for name in line["subjects"])
+
+
 def test_topology_is_clean_once_applied(pavane: Pavane) -> None:
     namespace = f"t{secrets.token_hex(8)}"
     planned = pavane.json("topology", "plan", "--namespace", namespace, code=1)

@@ -13,6 +13,7 @@ from pavane.cli.session import Connected, session_of
 from pavane.cli.topology_export import export
 from pavane.cli.topology_left import print_changes, prune, verify
 from pavane.cli.topology_migrate import migrate
+from pavane.client.audit import audited
 from pavane.ports.broker import TopologyChange
 from pavane.runtime.topology import apply as apply_topology
 
@@ -61,10 +62,13 @@ def apply(
 
     async def work(connected: Connected) -> tuple[list[TopologyChange], bool]:
         broker = connected.means.broker
-        mismatches = [change for change in await broker.plan(topology) if change.action == "mismatch"]
+        planned = await broker.plan(topology)
+        mismatches = [change for change in planned if change.action == "mismatch"]
         if mismatches:
             return mismatches, False
-        done = await apply_topology(connected.means.store, broker, topology, accept_loss=new_epoch)
+        names = [change.name for change in planned] + ["epoch"] * new_epoch
+        async with audited(connected.means, "topology apply", names, by=by, reason=reason):
+            done = await apply_topology(connected.means.store, broker, topology, accept_loss=new_epoch)
         return done, True
 
     changes, is_clean = session.with_client(work, by=by)

@@ -13,6 +13,7 @@ from pavane.cli.exits import NO
 from pavane.cli.options import By, DryRun, Reason, Yes
 from pavane.cli.output import Output, table
 from pavane.cli.session import Connected, Session, session_of
+from pavane.client.audit import audited
 from pavane.client.leavings import Leaving, Leavings
 from pavane.client.verification import NOT_SEEN, seen
 from pavane.client.verification import verify as differences
@@ -80,7 +81,12 @@ def prune(
     async def work(connected: Connected) -> list[Leaving]:
         present = await seen(settings)
         leavings = Leavings(connected.means, topology, present.queues if present else None)
-        return await (leavings.found() if dry_run else leavings.prune())
+        found = await leavings.found()
+        if dry_run:
+            return found
+        going = [leaving.change.name for leaving in found if not leaving.obstructed]
+        async with audited(connected.means, "topology prune", going, by=by, reason=reason):
+            return await leavings.prune()
 
     found = session.with_client(work, by=by)
     is_clean = not found if dry_run else not any(leaving.obstructed for leaving in found)

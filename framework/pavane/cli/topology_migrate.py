@@ -10,6 +10,7 @@ from pavane.cli.options import By, Reason, Yes
 from pavane.cli.output import Output
 from pavane.cli.session import Connected, session_of
 from pavane.cli.topology_left import Apps, print_changes, topology_for
+from pavane.client.audit import audited
 from pavane.client.migration import migrate as migrated
 from pavane.ports.broker import QueueCount, TopologyChange
 
@@ -38,7 +39,8 @@ def migrate(
     progress = _Progress(session.out)
 
     async def work(connected: Connected) -> list[TopologyChange]:
-        return await migrated(connected.means, topology, queue, progress.waits)
+        async with audited(connected.means, "topology migrate", [queue], by=by, reason=reason):
+            return await migrated(connected.means, topology, queue, progress.waits)
 
     changes = session.with_client(work, by=by)
     print_changes(session.out, changes, clean=True, empty="The queue is as it should be.")

@@ -41,8 +41,8 @@ In slots of their own:
 
     <namespace>:shards          string  how many shards there are
     <namespace>:services        hash    service -> JSON of what it has registered
-    <namespace>:declared        set     `service.worker` and `service.worker event`: what was declared on the
-                                        broker and not pruned since
+    <namespace>:declared        set     `service.worker`, `service.worker event` and `service.worker >event`: what was
+                                        declared on the broker and not pruned since
     <namespace>:{handed}:<service>
                                 zset    `[record, row]` as JSON -> when it was left to the processes of a
                                         service, because those of another may not publish it

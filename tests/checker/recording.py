@@ -1,0 +1,55 @@
+"""The recorders, and how a program is recorded that makes its own store and broker.
+
+store = RecordingStore(store, history)        the ports of one process: a worker, a client
+broker = RecordingBroker(broker, history)
+workers = recording_workers(app.workers, history)
+
+with recorded_ports(history):                 or whatever `app.run()` and `Client.connect()` open in here
+    app.run()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from pkgutil import resolve_name
+from typing import Any
+from unittest.mock import patch
+
+from pavane.app import App
+from pavane.ports.broker import Broker
+from pavane.ports.store import Store
+from tests.checker.history import History
+from tests.checker.recording_broker import RecordingBroker as RecordingBroker
+from tests.checker.recording_handlers import recording_workers as recording_workers
+from tests.checker.recording_store import RecordingStore as RecordingStore
+
+Pair = tuple[Store, Broker]
+
+OPENED = ("pavane.app.connect", "pavane.app.embedded_pair", "pavane.client.client.connect")
+"""The names under which pavane opens a pair."""
+
+
+@contextmanager
+def recorded_ports(
+    history: History, process: str = "", *, planted: Callable[[Store, Broker], Pair] | None = None
+) -> Generator[None]:
+    """Record every pair that pavane opens in here, and the handlers of every app. `planted` may wrap it once more, outside of the recorders: what
+    it does to the calls is then recorded as if the process itself had done it."""
+
+    def recording(connect: Callable[..., Pair]) -> Callable[..., Pair]:
+        def connected(*arguments: Any) -> Pair:
+            store, broker = connect(*arguments)
+            pair: Pair = RecordingStore(store, history, process), RecordingBroker(broker, history, process)
+            return planted(*pair) if planted is not None else pair
+
+        return connected
+
+    with ExitStack() as stack:
+        for name in OPENED:
+            stack.enter_context(patch(name, recording(resolve_name(name))))
+        defined = App.workers.fget
+        assert defined is not None
+        workers = property(lambda app: recording_workers(defined(app), history, process))
+        stack.enter_context(patch.object(App, "workers", workers))
+        yield

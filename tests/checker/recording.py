@@ -17,6 +17,7 @@ from typing import Any
 from unittest.mock import patch
 
 from pavane.app import App
+from pavane.model.definition import WorkerDefinition
 from pavane.ports.broker import Broker
 from pavane.ports.store import Store
 from tests.checker.history import History
@@ -34,8 +35,11 @@ OPENED = ("pavane.app.connect", "pavane.app.embedded_pair", "pavane.client.clien
 def recorded_ports(
     history: History, process: str = "", *, planted: Callable[[Store, Broker], Pair] | None = None
 ) -> Generator[None]:
-    """Record every pair that pavane opens in here, and the handlers of every app. `planted` may wrap it once more, outside of the recorders: what
-    it does to the calls is then recorded as if the process itself had done it."""
+    """Record every pair that pavane opens in here, and the handlers of every app.
+
+    `planted` may wrap a pair once more, outside of the recorders: what it does to the calls is then recorded as if
+    the process itself had done it.
+    """
 
     def recording(connect: Callable[..., Pair]) -> Callable[..., Pair]:
         def connected(*arguments: Any) -> Pair:
@@ -45,11 +49,12 @@ def recorded_ports(
 
         return connected
 
+    def recorded_handlers(app: App) -> tuple[WorkerDefinition, ...]:
+        defined = tuple(worker for service in app.services for worker in service.definitions)
+        return recording_workers(defined, history, process)
+
     with ExitStack() as stack:
         for name in OPENED:
             stack.enter_context(patch(name, recording(resolve_name(name))))
-        defined = App.workers.fget
-        assert defined is not None
-        workers = property(lambda app: recording_workers(defined(app), history, process))
-        stack.enter_context(patch.object(App, "workers", workers))
+        stack.enter_context(patch.object(App, "workers", property(recorded_handlers)))
         yield

@@ -1,0 +1,57 @@
+"""Named places where a server or the wire may sin, after FoundationDB's BUGGIFY.
+
+A quarter of the places is active in a seed, and fires at a quarter of its occasions: so most seeds know only some
+sins, and those often enough to meet each other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import Final
+
+ACTIVE: Final = 0.25
+FIRES: Final = 0.25
+
+PLACES: Final = (
+    "store.request_lost",
+    "store.request_late",
+    "store.reply_lost",
+    "store.reply_late",
+    "store.marks_torn",
+    "publish.lost",
+    "publish.late",
+    "publish.nacked",
+    "publish.twice",
+    "publish.confirm_lost",
+    "publish.confirm_late",
+    "delivery.late",
+    "ack.lost",
+    "channel.dies",
+)
+"""Each says in `fidelity` which test shows that the real server does it."""
+
+
+class Chances:
+    """Whether a place sins now.
+
+    Attributes:
+        on: `False`: nothing sins any more.
+        fired: how often each has.
+    """
+
+    def __init__(self, random: Random, *, active: float = ACTIVE, fires: float = FIRES) -> None:
+        self.on = True
+        self.fired: Counter[str] = Counter()
+        self._random = random
+        self._fires = fires
+        self._active = frozenset(place for place in PLACES if random.random() < active)
+
+    def maybe(self, place: str) -> bool:
+        if place in self._active and self.on and self._random.random() < self._fires:
+            self.fired[place] += 1
+            return True
+        return False
+
+    def between(self, least: float, most: float) -> float:
+        return self._random.uniform(least, most)

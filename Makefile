@@ -4,7 +4,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench kill-test
+.PHONY: help setup demo test check bench kill-test crash-matrix
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,3 +26,6 @@ bench: setup ## measure a five-step chain beside a plain aio-pika chain (JSON=1)
 
 kill-test: setup ## push 830 orders through five processes that are killed all the time (SEED, DECLINE, REFUSE, SERVERS=1 kills RabbitMQ and Redis too, JSON=1)
 	@$(PYTHON) -m tests.chaos.kill_test
+
+crash-matrix: setup ## kill a process at every point of the protocol, in every part it plays; prints the hits
+	@$(PYTHON) -m tests.crash

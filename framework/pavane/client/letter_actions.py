@@ -97,12 +97,15 @@ class Redriving:
         settled = _of_redrive(answer)
         if settled != "done":
             return settled
+        self._means.passed("redrive", hand.worker, hand.kind)
         try:
             await self._means.broker.publish(_next_copy(hand, answer.generation), ToQueue(queue))
         except Unroutable:
             return "refused", f"{queue} does not exist"
+        self._means.passed("redrive_publish", hand.worker, hand.kind)
         done = CopyMark(step=hand.step, kind=hand.kind, generation=answer.generation)
         await self._means.store.mark(Mark(record=hand.record, copies=(done,)))
+        self._means.passed("redrive_mark", hand.worker, hand.kind)
         return "done"
 
     def foresee(self, record: Record, hand: InHand, now: int) -> Settled:

@@ -129,14 +129,21 @@ class Relay:
         by_record: dict[str, list[Publication]] = defaultdict(list)
         for row in tick.rows:
             by_record[row.record].append(row)
+        if by_record:
+            self._crew.passed("relay_tick", "", "step")
         for record, rows in by_record.items():
             self._publish(record, rows)
 
     def _publish(self, record: str, rows: list[Publication]) -> None:
         """Publish in the background: one record that waits for the broker holds no shard up."""
-        task = asyncio.get_running_loop().create_task(self._crew.outbox.publish(record, rows))
+        task = asyncio.get_running_loop().create_task(self._publish_rows(record, rows))
         self._working.add(task)
         task.add_done_callback(self._done)
+
+    async def _publish_rows(self, record: str, rows: list[Publication]) -> None:
+        crew = self._crew
+        await crew.outbox.publish(record, rows, marked=lambda: crew.passed("relay_mark", "", "step"))
+        crew.passed("relay_publish", "", "step")
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._working.discard(task)

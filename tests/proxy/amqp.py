@@ -25,8 +25,11 @@ END: Final = 0xCE
 PROTOCOL_HEADER: Final = 8
 CHANNEL_OPEN_OK, CHANNEL_CLOSE, CHANNEL_CLOSE_OK = (20, 11), (20, 40), (20, 41)
 DELIVER, GET_OK = (60, 60), (60, 71)
+CONSUME_OK = (60, 21)
 ACK, REJECT, NACK = (60, 80), (60, 90), (60, 120)
 TAG: Final = struct.Struct(">Q")
+NO_TAG: Final = 2**62
+"""No delivery ever has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Channel:
     """One channel: its tags as the client knows them, each with the broker's (`None`: a second copy)."""
 
     life: int = 0
+    consumes: bool = False
     last_tag: int = 0
     tags: dict[int, int | None] = field(default_factory=dict[int, int | None])
     arriving: Message | None = None
@@ -108,7 +112,7 @@ class Channel:
     def reopen(self) -> None:
         """Messages on their way to the channel as it was are not for the new one."""
         self.life += 1
-        self.last_tag, self.arriving = 0, None
+        self.last_tag, self.arriving, self.consumes = 0, None, False
         self.tags.clear()
 
     def new_tag(self, of_broker: int | None) -> bytes:
@@ -148,6 +152,15 @@ class AmqpConnection:
             part if isinstance(part, bytes) else self._from_broker(part) for part in self._down.split(data)
         )
 
+    def ruin(self) -> bytes:
+        """A frame for the broker over which it ends the channel of a consumer; empty if there is none."""
+        consuming = [number for number, channel in self._channels.items() if channel.consumes]
+        if not consuming:
+            return b""
+        chosen = self._faults.random.choice(consuming)
+        payload = struct.pack(">HHQB", *ACK, NO_TAG, 0)
+        return FRAME.pack(METHOD, chosen, len(payload)) + payload + bytes([END])
+
     def _from_client(self, frame: Frame) -> bytes:
         method = frame.method
         if method in (CHANNEL_CLOSE, CHANNEL_CLOSE_OK):
@@ -173,6 +186,8 @@ class AmqpConnection:
         if method == DELIVER:
             channel.arriving = Message(frame)
             return b""
+        if method == CONSUME_OK:
+            channel.consumes = True
         if method == GET_OK:
             return frame.with_payload(self._tagged(channel, frame, 4))
         if method in (CHANNEL_OPEN_OK, CHANNEL_CLOSE, CHANNEL_CLOSE_OK):

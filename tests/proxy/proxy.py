@@ -51,6 +51,7 @@ class FaultProxy(ABC):
         self._up, self._down = asyncio.Event(), asyncio.Event()
         self._links: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._wires: dict[Wire, Way] = {}
 
     @abstractmethod
     def _wire(self, send: Callable[[bytes], None], reset: Callable[[], None]) -> Wire:
@@ -156,6 +157,7 @@ class FaultProxy(ABC):
         up = Way(here[0], there[1], self.faults, self._up, wire.up)
         down = Way(there[0], here[1], self.faults, self._down, wire.down)
         ways = {asyncio.create_task(way.run()) for way in (up, down)}
+        self._wires[wire] = up
         try:
             done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in done:
@@ -163,6 +165,7 @@ class FaultProxy(ABC):
             here[1].close()
             there[1].close()
         finally:
+            del self._wires[wire]
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
@@ -173,6 +176,17 @@ class AmqpProxy(FaultProxy):
 
     def _wire(self, send: Callable[[bytes], None], reset: Callable[[], None]) -> Wire:
         return AmqpConnection(self.faults, send)
+
+    def ruin_channel(self) -> bool:
+        """Have the broker end the channel of one consumer; whether there is one."""
+        return self._thread.run(self._ruin())
+
+    async def _ruin(self) -> bool:
+        ruins = [(way, wire.ruin()) for wire, way in self._wires.items() if isinstance(wire, AmqpConnection)]
+        way, frame = next(((way, frame) for way, frame in ruins if frame), (None, b""))
+        if way is not None:
+            way.offer(frame)
+        return way is not None
 
 
 class RedisProxy(FaultProxy):

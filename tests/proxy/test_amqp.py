@@ -92,6 +92,25 @@ async def test_what_is_held_for_a_channel_that_was_reset_comes_again_from_the_br
     assert delivery.delivery_count == 1
 
 
+async def test_a_consumer_whose_channel_the_broker_ends_comes_back(
+    amqp: AmqpProxy, broker: RabbitMQBroker, stage: Stage
+) -> None:
+    assert not amqp.ruin_channel()
+    inbox = Inbox(settle=False)
+    subscription = await broker.consume(stage.first, prefetch=5, receive=inbox.receive)
+    await stage.emit(b"job")
+    await inbox.holds(1)
+    before = amqp.connections
+    assert amqp.ruin_channel()
+    _, again = await inbox.holds(2)
+    assert (again.message.body, again.delivery_count) == (b"job", 1)
+    assert amqp.connections == before
+    again.ack()
+    await stage.emit(b"next")
+    await inbox.holds(3)
+    assert subscription.ready
+
+
 async def test_a_half_open_connection_is_found_by_its_silence(
     amqp: AmqpProxy, broker: RabbitMQBroker, stage: Stage
 ) -> None:

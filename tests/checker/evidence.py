@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
-from pavane.core.record import JobKind, Record, UndoSpec
+from pavane.core.identity import digest
+from pavane.core.record import JobKind, Record, StepRow, UndoSpec
 from pavane.model.definition import WorkerDefinition
 from tests.checker.history import Entry
 from tests.checker.ledger import Effect
+from tests.checker.operations import Operations
 
 PlaceKind = Literal["queue", "wheel", "letters", "intake", "parked"]
 
@@ -107,7 +110,7 @@ class Logged:
     exception: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What there is to judge by. All of it was gathered after the faults had ended and everything was at rest.
 
@@ -135,6 +138,21 @@ class Evidence:
     logs: Sequence[Logged] = ()
     secrets: Sequence[str] = ()
     rewound: frozenset[str] = frozenset()
+
+    @cached_property
+    def operations(self) -> Operations:
+        """The history, as operations."""
+        return Operations(self.history)
+
+    @staticmethod
+    def digest(payload: bytes | None) -> str:
+        """How histories tell payloads apart; empty for none."""
+        return digest(payload) if payload is not None else ""
+
+    @cached_property
+    def rows(self) -> Mapping[str, tuple[Record, StepRow]]:
+        """Every step of every record, by its key: a worker and an event, which are in one record only."""
+        return {row.step: (record, row) for record in self.records.values() for row in record.steps.values()}
 
 
 def workers_of(definitions: Sequence[WorkerDefinition], effects: Sequence[str] = ()) -> dict[str, Worker]:

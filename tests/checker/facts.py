@@ -4,7 +4,8 @@ The details of calls:
 
     start     run_id, digest, workflow        emit, skip   name
     begin     begin_id, lease, ended, alone, cause, framework, starts (a workflow), joins, answer (of a verdict)
-    commit    result, events: [id, name, payload], timers: [key, at, relative, id, name, payload], cancelled: [key]
+    commit    result, events: [id, name, payload], timers: [key, at, relative, id, name, payload], cancelled: [key],
+              data: [key, digest]
     fail      outcome, error, error_type, delay, max_attempts, answer
     release   after, reason                   renew        lease
     reject    delivery_limit, reason, answer  mark         rows, unrouted, returned, copies: [step, kind, generation]
@@ -73,6 +74,7 @@ def details(call: c.Call) -> dict[str, Any]:
                 for timer in call.timers
             ]
             found["cancelled"] = list(call.cancelled_timers)
+            found["data"] = [[key, digest(value)] for key, value in call.data]
         case c.Fail() | c.Reject():
             found |= {"answer": verdict(call)}
         case c.Mark():

@@ -92,7 +92,7 @@ class History:
         self, process: str = "", *, now: Callable[[], int] | None = None, file: Path | None = None
     ) -> None:
         self.process = process or str(os.getpid())
-        self._now = now or time.monotonic_ns
+        self.now = now or time.monotonic_ns
         self._entries: list[Entry] = []
         self._seq = 0
         self._lock = threading.Lock()  # plain handlers note from threads
@@ -109,7 +109,7 @@ class History:
         with self._lock:
             self._seq += 1
             entry = Entry(
-                at=self._now(), process=process or self.process, seq=self._seq, type=type, op=op, **said
+                at=self.now(), process=process or self.process, seq=self._seq, type=type, op=op, **said
             )
             if self._file is None:
                 self._entries.append(entry)

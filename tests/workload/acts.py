@@ -91,7 +91,9 @@ def follow(work: Work, ctx: Context[Outside], event: Carried, chance: Random) ->
         case "choose":
             return passed_on(event, CLASSES[chance.choice(work.emits)])
         case "after":
-            ctx.after(work.delay, passed_on(event, CLASSES[work.emits[0]]), key=chance.choice((work.name, None)))
+            ctx.after(
+                work.delay, passed_on(event, CLASSES[work.emits[0]]), key=chance.choice((work.name, None))
+            )
         case "cycle":
             return go_round(work, ctx, event)
         case "tell" | "watch":

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from random import Random
 from typing import Any, Final
 
-from pavane import Client, PavaneError
+from pavane import ActionRefused, Client
+from pavane.core.identity import keyed_event_id
 from pavane.errors import InfrastructureError, RunError
 from tests.checker.evidence import Planned
 from tests.workload.build import WORKFLOW, workflow_of
@@ -24,17 +26,20 @@ TRIES: Final = 4
 class People:
     """Attributes:
     planned: the starts, and how each was answered.
+    told: ids of events that were sent into no run.
     did: how often each thing was done and answered, by name.
     """
 
     def __init__(self, client: Client, plan: Plan, chance: Random, prefix: str = "r") -> None:
-        self._client = client
+        self.client = client
         self._plan = plan
         self._workflow = workflow_of(plan)
         self._chance = chance
         self._prefix = prefix
         self._runs: list[str] = []
+        self._outside = 0
         self.planned: dict[str, Planned] = {}
+        self.told: list[str] = []
         self.did: Counter[str] = Counter()
         self._wishes: tuple[Callable[[], Awaitable[object]], ...] = (
             self._cancel,
@@ -71,7 +76,7 @@ class People:
         for _ in range(TRIES):
             self.planned[record] = Planned(record=record, asked="info")
             try:
-                await self._client.start(self._workflow, Started(key=key, calm=calm))
+                await self.client.start(self._workflow, Started(key=key, calm=calm))
             except InfrastructureError:
                 await asyncio.sleep(self._chance.uniform(0.1, 2))
             else:
@@ -100,7 +105,7 @@ class People:
     # what they do
 
     def _handle(self) -> Any:
-        return self._client.run(self._workflow, self._chance.choice(self._runs))
+        return self.client.run(self._workflow, self._chance.choice(self._runs))
 
     async def _cancel(self) -> None:
         await self._handle().cancel("by chance", undo=self._chance.random() < 0.8)
@@ -126,29 +131,42 @@ class People:
             await handle.skip(step.step_id, event, reason="by chance")
 
     async def _redrive(self) -> None:
-        await self._client.dead_letters.redrive(everything=True, limit=self._chance.choice((1, None)))
+        await self.client.dead_letters.redrive(everything=True, limit=self._chance.choice((1, None)))
 
     async def _discard(self) -> None:
         then: Any = self._chance.choice((None, None, "compensate", "leave"))
-        await self._client.dead_letters.discard(everything=True, limit=1, then=then)
+        await self.client.dead_letters.discard(everything=True, limit=1, then=then)
 
     async def _edit(self) -> None:
         """Mend a letter: what it leads to goes well."""
-        page = await self._client.dead_letters.list().page(limit=3)
+        page = await self.client.dead_letters.list().page(limit=3)
         if page.items:
             letter = self._chance.choice(page.items)
             if letter.run is not None and letter.kind == "step":
                 payload = {"key": letter.run.partition(":")[2], "calm": True}
-                await self._client.dead_letters.edit(letter.id, payload, reason="by chance")
+                await self.client.dead_letters.edit(letter.id, payload, reason="by chance")
 
     async def _tell(self) -> None:
         run = self._handle() if self._chance.random() < 0.5 else None
-        await self._client.emit(Told(key="outside"), run=run)
+        self._outside += 1
+        key = f"{self._prefix}/outside/{self._outside}"
+        if run is None:
+            self.told.append(keyed_event_id(key))
+        await self.client.emit(Told(key="outside"), run=run, idempotency_key=key)
 
     async def _look(self) -> None:
         await self._handle().status()
 
+    # what they do when the faults are over
 
-def is_expected(error: BaseException) -> bool:
-    """Whether an error is one that people are told of."""
-    return isinstance(error, PavaneError)
+    async def resume_all(self) -> None:
+        """Let everything go on that somebody has paused."""
+        async for status in self.client.runs(status="paused"):
+            with suppress(ActionRefused):  # it may just end
+                await self.client.run(status.run).resume()
+
+    async def redrive_all(self) -> None:
+        await self.client.dead_letters.redrive(everything=True, reason="the faults are over")
+
+    async def discard_all(self) -> None:
+        await self.client.dead_letters.discard(everything=True, then="compensate")

@@ -126,7 +126,7 @@ class _Drawing:
             seed=self._seed,
             works=tuple(self._works),
             rates=self._rates(),
-            deadline=chance.choice((0.0, 0.0, 0.0, 60.0, 20.0)),
+            deadline=chance.choice((0.0, 0.0, 0.0, 15.0)) and 15.0 + 2 * sum(work.delay for work in self._works),
             parallel=chance.random() < 0.4,
         )
 
@@ -167,7 +167,9 @@ class _Drawing:
         """In the rounds between, the event that comes back is one of its own."""
         again, then = self._event(), self._event()
         laps = self._chance.choice((1, 2, 3, 99 if self._chance.random() < 0.2 else 2))
-        self._add("cycle", (event, again), (again, then), laps=laps, delay=self._chance.choice((0.0, 0.0, 1.0)))
+        self._add(
+            "cycle", (event, again), (again, then), laps=laps, delay=self._chance.choice((0.0, 0.0, 1.0))
+        )
         return then
 
     def _ending(self, event: str) -> None:
@@ -213,7 +215,7 @@ class _Drawing:
                 undo=not closing and chance.random() < 0.6,
                 uncertain=chance.random() < 0.7,
                 exhausted="stall" if closing else exhausted,
-                most_letters=chance.choice((0, 0, 0, 1)),
+                most_letters=chance.choice((0, 0, 0, 0, 0, 2)),
             )
         )
 

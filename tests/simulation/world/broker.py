@@ -7,7 +7,6 @@ block publishes, and a broker that takes a frozen machine's messages back when i
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -25,9 +24,11 @@ from pavane.ports.broker import (
     TopologyChange,
     Unroutable,
 )
+from tests.checker.collect import found_in, place_of
+from tests.checker.evidence import Found
 from tests.simulation.world.chances import Chances
 from tests.simulation.world.link import Link, Server
-from tests.simulation.world.loop import WORLD, Owner, as_world, at_once
+from tests.simulation.world.loop import WORLD, Owner, WorldLoop, as_world, at_once
 
 TIMEOUT = 3.0
 """Seconds that a publish waits for its confirm, as `settings.publish_timeout`."""
@@ -41,7 +42,7 @@ RECONNECT = (0.2, 2.0)
 class WheelClock:
     """What the wheel turns by: the world's clock, in the world's own context. Counts what is on the wheel."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], int]) -> None:
+    def __init__(self, loop: WorldLoop, now: Callable[[], int]) -> None:
         self._loop = loop
         self.now = now
         self.waiting = 0
@@ -51,7 +52,7 @@ class WheelClock:
         return self._loop.call_later((at - self.now()) / 1000, self._ring, callback, context=WORLD)
 
     async def sleep(self, duration: int) -> None:
-        await asyncio.sleep(duration / 1000)
+        await self._loop.sleep(duration / 1000)
 
     def _ring(self, callback: Callable[[], None]) -> None:
         self.waiting -= 1
@@ -83,6 +84,14 @@ class BrokerServer(MemoryBroker, Server):
     @property
     def queues(self) -> dict[str, MemoryQueue]:
         return self._queues
+
+    def messages(self) -> list[Found]:
+        """All that lies in queues; nothing is on the wheel when all is at rest."""
+        return [
+            found_in(place_of(name), name, stored.message)
+            for name, queue in self._queues.items()
+            for stored in (*queue._ready, *(one for each in queue.subscriptions for one in each.unsettled._out.values()))
+        ]
 
     @property
     def at_rest(self) -> bool:
@@ -176,7 +185,7 @@ class BrokerConnection:
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        loop: WorldLoop,
         server: BrokerServer,
         link: Link,
         chances: Chances,
@@ -199,7 +208,7 @@ class BrokerConnection:
         return self._up
 
     async def open(self) -> None:
-        await asyncio.sleep(self._link.latency())
+        await self._loop.sleep(self._link.latency())
         if self._link.down:
             raise BrokerUnavailable("the connection is refused")
         self._open = self._up = True
@@ -285,14 +294,14 @@ class BrokerConnection:
         if chances.maybe("publish.lost"):
             await self._unconfirmed("the publish is lost")
         if chances.maybe("publish.nacked"):
-            await asyncio.sleep(link.latency())
+            await self._loop.sleep(link.latency())
             raise BrokerUnavailable("the broker has refused it")
         wait = link.latency() + max(0.0, link.stuck())
         if wait > TIMEOUT or chances.maybe("publish.late"):
             late = max(wait, TIMEOUT * chances.between(0.5, 3))
             self._loop.call_later(late, self._arrives_late, message, to, context=WORLD)
             await self._unconfirmed("no confirm in time")
-        await asyncio.sleep(wait)
+        await self._loop.sleep(wait)
         self._check()
         self.server.take(message, to)
         if chances.maybe("publish.twice"):
@@ -300,9 +309,9 @@ class BrokerConnection:
         if link.silence() > 0 or chances.maybe("publish.confirm_lost"):
             await self._unconfirmed("no confirm in time")
         if chances.maybe("publish.confirm_late"):
-            await asyncio.sleep(chances.between(0.05, 0.9) * TIMEOUT)
+            await self._loop.sleep(chances.between(0.05, 0.9) * TIMEOUT)
         else:
-            await asyncio.sleep(link.latency())
+            await self._loop.sleep(link.latency())
         self._check()
 
     # the wire
@@ -342,12 +351,12 @@ class BrokerConnection:
                 self.server.take(message, to)
 
     async def _unconfirmed(self, why: str) -> None:
-        await asyncio.sleep(TIMEOUT * (1.0 if self._chances.between(0, 1) < 0.5 else 0.01))
+        await self._loop.sleep(TIMEOUT * (1.0 if self._chances.between(0, 1) < 0.5 else 0.01))
         raise BrokerUnavailable(why)
 
     async def _ask(self) -> None:
         self._check()
-        await asyncio.sleep(self._link.latency())
+        await self._loop.sleep(self._link.latency())
         self._check()
 
     def _check(self) -> None:
@@ -357,4 +366,3 @@ class BrokerConnection:
     def _return_taken(self) -> None:
         for taken in self._taken.values():
             as_world(taken.give_back)
-

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from random import Random
+
+from tests.simulation.world.loop import WorldLoop
 
 FASTEST, SLOWEST = 0.0002, 0.004
 """Seconds for one way."""
@@ -33,7 +34,7 @@ class Link:
     deaf_until: what is sent arrives, what is answered does not.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, random: Random, server: Server) -> None:
+    def __init__(self, loop: WorldLoop, random: Random, server: Server) -> None:
         self._loop = loop
         self._random = random.random
         self.server = server

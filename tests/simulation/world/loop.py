@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
 from random import Random
 from typing import Any, Final, TypeVar
@@ -33,7 +33,7 @@ class Owner:
         self.alive = True
         self.frozen = False
         self.skew = 0
-        self.parked: list[asyncio.Handle] = []
+        self.parked: list[Turn] = []
         self.context = copy_context()
         self.context.run(OWNER.set, self)
 
@@ -65,22 +65,49 @@ class NeverEnds(Exception):
     """Callbacks go on without time passing, or nothing is left to wait for."""
 
 
+class Turn:
+    """A callback that is to run: what `asyncio.Handle` and `TimerHandle` are elsewhere."""
+
+    __slots__ = ("args", "at", "callback", "context", "is_cancelled")
+
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None, at: float
+    ) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = copy_context() if context is None else context
+        self.at = at
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+    def cancelled(self) -> bool:
+        return self.is_cancelled
+
+    def when(self) -> float:
+        return self.at
+
+
 class WorldLoop(asyncio.BaseEventLoop):
     """See the module.
 
     Attributes:
         turns: callbacks that ran.
         strays: exceptions that nobody handled.
+        over: nothing happens any more.
     """
+
+    _stopping: bool
 
     def __init__(self, random: Random) -> None:
         super().__init__()
-        self._ready: list[asyncio.Handle] = []
-        self._scheduled: list[asyncio.TimerHandle] = []
+        self._due: list[Turn] = []
+        self._timers: list[tuple[float, int, Turn]] = []
+        self._asked = 0
         self._now = 0.0
         self._chance = random.random
-        self._turns_now = 0
-        self._graves: list[asyncio.Handle] = []
+        self._graves: list[Turn] = []
         self.turns = 0
         self.strays: list[dict[str, Any]] = []
         self.over = False
@@ -96,71 +123,107 @@ class WorldLoop(asyncio.BaseEventLoop):
     ) -> asyncio.Task[T]:
         return Task(work, loop=loop, context=context)
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
-        """Without the checks of other loops; a world that is over takes nothing more."""
-        handle = asyncio.Handle(callback, args, self, context)
+    ) -> Turn:
+        """A world that is over takes nothing more."""
+        turn = Turn(callback, args, context, self._now)
         if not self.over:
-            self._ready.append(handle)
-        return handle
+            self._due.append(turn)
+        return turn
 
-    def call_soon_threadsafe(self, *args: Any, **named: Any) -> asyncio.Handle:
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> Turn:
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> Turn:
+        turn = Turn(callback, args, context, when)
+        self._asked += 1
+        heapq.heappush(self._timers, (when, self._asked, turn))
+        return turn
+
+    async def sleep(self, seconds: float) -> None:
+        """As `asyncio.sleep`, in fewer steps."""
+        over = self.create_future()
+        self.call_at(self._now + seconds, wake, over)
+        await over
+
+    def call_soon_threadsafe(self, *args: Any, **named: Any) -> Any:
         raise AssertionError("there are no threads in a world")
 
     def run_in_executor(self, *args: Any, **named: Any) -> Any:
         raise AssertionError("there are no threads in a world")
 
+    def _asyncgen_finalizer_hook(self, agen: AsyncGenerator[Any]) -> None:
+        self.call_soon(self.create_task, agen.aclose())
+
     def thaw(self, owner: Owner) -> None:
         """Give a frozen owner its turns again, those it has missed first."""
         owner.frozen = False
         missed, owner.parked = owner.parked, []
-        self._ready.extend(missed)
+        self._due.extend(missed)
+
+    def bury(self) -> None:
+        """Throw away what never got its turn; what dead coroutines do then concerns nobody."""
+        self.over = True
+        self._graves.clear()
+        self._due.clear()
+        self._timers.clear()
 
     def _run_once(self) -> None:
-        ready = self._ready
-        if not ready:
-            self._jump()
-        chosen = int(self._chance() * len(ready))
-        handle = ready[chosen]
-        ready[chosen] = ready[-1]
-        ready.pop()
-        if handle._cancelled:  # type: ignore[attr-defined]
-            return
-        owner: Owner | None = handle._context.get(OWNER)  # type: ignore[attr-defined]
-        if owner is not None and not owner.alive:
-            # Kept, because what a coroutine does when it is thrown away would be done at any time.
-            self._graves.append(handle)
-            return
-        if owner is not None and owner.frozen:
-            owner.parked.append(handle)
-            return
-        self.turns += 1
-        self._turns_now += 1
-        if self._turns_now > MOST_TURNS:
-            raise NeverEnds(f"{MOST_TURNS} turns at {self._now:.3f} s, the last one of {handle!r:.300}")
-        handle._run()  # type: ignore[attr-defined]
+        due, chance, now_for = self._due, self._chance, 0
+        while not self._stopping:
+            if not due:
+                self._jump()
+                now_for = 0
+            chosen = int(chance() * len(due))
+            turn = due[chosen]
+            due[chosen] = due[-1]
+            due.pop()
+            if turn.is_cancelled:
+                continue
+            context = turn.context
+            owner: Owner | None = context.get(OWNER)
+            if owner is not None and not owner.alive:
+                # Kept, because what a coroutine does when it is thrown away would be done at any time.
+                self._graves.append(turn)
+                continue
+            if owner is not None and owner.frozen:
+                owner.parked.append(turn)
+                continue
+            self.turns += 1
+            now_for += 1
+            if now_for > MOST_TURNS:
+                raise NeverEnds(
+                    f"{MOST_TURNS} turns at {self._now:.3f} s, the last one of {turn.callback!r:.300}"
+                )
+            try:
+                context.run(turn.callback, *turn.args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                self.strays.append({"message": f"in {turn.callback!r:.300}", "exception": error})
 
     def _jump(self) -> None:
         """Let time pass until something is due."""
-        scheduled = self._scheduled
-        while scheduled and not self._ready:
-            timer = heapq.heappop(scheduled)
-            timer._scheduled = False  # type: ignore[attr-defined]
-            if not timer._cancelled:  # type: ignore[attr-defined]
-                if timer.when() > self._now:
-                    self._now = timer.when()
-                    self._turns_now = 0
-                self._ready.append(timer)
-        while scheduled and scheduled[0].when() <= self._now:
-            timer = heapq.heappop(scheduled)
-            timer._scheduled = False  # type: ignore[attr-defined]
-            self._ready.append(timer)
-        if not self._ready:
+        timers, due = self._timers, self._due
+        while timers and not due:
+            at, _, turn = heapq.heappop(timers)
+            if not turn.is_cancelled:
+                self._now = max(self._now, at)
+                due.append(turn)
+        while timers and timers[0][0] <= self._now:
+            due.append(heapq.heappop(timers)[2])
+        if not due:
             raise NeverEnds("nothing is left to wait for")
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Cancelled timers are passed over when their time comes."""
+
+def wake(over: asyncio.Future[None]) -> None:
+    if not over.done():
+        over.set_result(None)
 
 
 def as_world(call: Callable[..., T], *args: Any) -> T:

@@ -159,7 +159,9 @@ class Machine:
 
     def _passed(self, life: Life, point: CrashPoint, worker: str, kind: JobKind) -> None:
         if life.owner.alive and not self.ground.calm and self.ground.chances.maybe(f"crash.{point}"):
-            self.ground.history.note("ok", "crash", process=life.owner.name, worker=worker, kind=kind, detail={"point": point})
+            self.ground.history.note(
+                "ok", "crash", process=life.owner.name, worker=worker, kind=kind, detail={"point": point}
+            )
             self.kill(life, f"crash.{point}")
             # Whoever is at this point goes no further either.
             raise asyncio.CancelledError(f"killed at {point}")

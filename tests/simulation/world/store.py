@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import asyncio
-
 from pavane.adapters.memory.store import MemoryStore
 from pavane.core.record import Record
 from pavane.errors import StateUnavailable
 from tests.simulation.world.chances import Chances
 from tests.simulation.world.link import Link, Server
-from tests.simulation.world.loop import WORLD
+from tests.simulation.world.loop import WORLD, WorldLoop
 
 TIMEOUT = 2.0
 """Seconds that a call may take, as `settings.state_timeout`."""
@@ -49,7 +47,7 @@ class StoreServer(MemoryStore, Server):
 class StoreConnection:
     """`pavane.ports.Store` for one machine. Every call of the port goes through `_call`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, server: StoreServer, link: Link, chances: Chances) -> None:
+    def __init__(self, loop: WorldLoop, server: StoreServer, link: Link, chances: Chances) -> None:
         self._loop = loop
         self._server = server
         self._link = link
@@ -78,7 +76,7 @@ class StoreConnection:
     async def _call(self, name: str, call: Callable[[], Awaitable[Any]], args: tuple[Any, ...]) -> Any:
         link, chances = self._link, self._chances
         if link.down:
-            await asyncio.sleep(link.latency())
+            await self._loop.sleep(link.latency())
             raise StateUnavailable("the connection is refused")
         wait = link.latency() + max(0.0, link.stuck())
         if chances.maybe("store.request_lost"):
@@ -86,7 +84,7 @@ class StoreConnection:
         if wait > TIMEOUT or chances.maybe("store.request_late"):
             self._later(max(wait, TIMEOUT * chances.between(0.5, 3)), name, call)
             await self._unanswered("no answer in time")
-        await asyncio.sleep(wait)
+        await self._loop.sleep(wait)
         if link.down:
             raise StateUnavailable("the connection is gone")
         if name == "mark_all" and chances.maybe("store.marks_torn"):
@@ -96,14 +94,14 @@ class StoreConnection:
         if link.silence() > 0 or chances.maybe("store.reply_lost"):
             await self._unanswered("the reply is lost")
         if chances.maybe("store.reply_late"):
-            await asyncio.sleep(chances.between(0.05, 0.9) * TIMEOUT)
+            await self._loop.sleep(chances.between(0.05, 0.9) * TIMEOUT)
         elif chances.between(0, 1) < 0.3:
-            await asyncio.sleep(link.latency())
+            await self._loop.sleep(link.latency())
         return answer
 
     async def _unanswered(self, why: str) -> None:
         """Most failures come at once, as a reset; some only after the whole timeout."""
-        await asyncio.sleep(TIMEOUT * (1.0 if self._chances.between(0, 1) < 0.3 else 0.01))
+        await self._loop.sleep(TIMEOUT * (1.0 if self._chances.between(0, 1) < 0.3 else 0.01))
         raise StateUnavailable(why)
 
     def _later(self, wait: float, name: str, call: Callable[[], Awaitable[Any]]) -> None:

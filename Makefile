@@ -4,7 +4,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench kill-test crash-matrix
+.PHONY: help setup demo test check bench kill-test crash-matrix chaos chaos-cluster soak check-long
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,3 +29,18 @@ kill-test: setup ## push 830 orders through five processes that are killed all t
 
 crash-matrix: setup ## kill a process at every point of the protocol, in every part it plays; prints the hits
 	@$(PYTHON) -m tests.crash
+
+chaos: setup ## faults at random on real servers, then the judgement (MINUTES=3, SEED, RATE, WORKERS, MODE=storm|rewind|flush, JSON=1)
+	@$(PYTHON) -m tests.chaos.storm
+
+chaos-cluster: setup ## a three-node RabbitMQ that loses nodes and is partitioned; Redis Sentinel and Cluster (JSON=1)
+	@$(PYTHON) -m tests.cluster
+
+soak: setup ## 250 steps a second without faults: nothing may grow (MINUTES=30, JSON=1)
+	@$(PYTHON) -m tests.soak
+
+check-long: ## all tests, the crash matrix, three minutes of chaos, the planted bugs
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory crash-matrix
+	@$(MAKE) --no-print-directory chaos MINUTES=3
+	@$(MAKE) --no-print-directory planted

@@ -53,6 +53,7 @@ async def test_a_message_that_came_back_three_times_is_watched(stage: Stage) -> 
         await stage.nothing_waits()
 
 
+@pytest.mark.fault("B11")
 async def test_a_job_that_never_began_is_put_back_once_and_runs(stage: Stage) -> None:
     await stage.begin_run("k")
     await take_and_drop(stage, stage.queue("line.first"), DELIVERY_LIMIT + 1)
@@ -63,6 +64,7 @@ async def test_a_job_that_never_began_is_put_back_once_and_runs(stage: Stage) ->
         await stage.nothing_waits()
 
 
+@pytest.mark.fault("B11")
 async def test_the_second_time_it_is_a_dead_letter_that_can_be_redriven(stage: Stage) -> None:
     await stage.begin_run("k")
     queue = stage.queue("line.first")

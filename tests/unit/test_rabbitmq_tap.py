@@ -269,6 +269,7 @@ async def test_a_message_that_came_back_counts_as_returned_although_it_is_confir
     assert (first.result(), second.result()) == ("returned", "confirmed")
 
 
+@pytest.mark.fault("B9")
 async def test_what_is_not_confirmed_in_time_is_late_and_its_confirm_is_ignored() -> None:
     confirms = Confirms()
     now = asyncio.get_running_loop().time()

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pavane import LetterNotFound, StateUnavailable, UsageError
+from pavane import BrokerUnavailable, LetterNotFound, StateUnavailable, UsageError
 from pavane.core.calls import CopyMark, Mark, Redrive
 from pavane.core.envelope import GENERATION, LETTER, OF_A_LETTER, RECORD, RUN, STEP, WAIT_UNTIL
-from pavane.ports.broker import Message, ToDeadLetters
+from pavane.ports.broker import Address, Message, ToDeadLetters
 from tests.unit.client.stage import START, WORKER, Placed, Stage
 
 
@@ -256,6 +256,22 @@ async def test_an_outage_in_between_loses_no_letter(stage: Stage) -> None:
     assert (await stage.client.dead_letters.redrive(everything=True)).done == 2
     assert len(await stage.empty(stage.queue)) == 3
     assert first not in await stage.letters_queued()
+
+
+async def test_a_letter_that_could_not_be_put_back_is_not_hidden(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [first, second, third] = await three_dead(stage)
+
+    async def refuse(message: Message, to: Address) -> None:
+        raise BrokerUnavailable("not confirmed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(stage.broker, "publish", refuse)
+        with pytest.raises(BrokerUnavailable):
+            await stage.client.dead_letters.redrive(second)
+    assert await stage.letters_queued() == [first, second, third]
+    assert (await stage.client.dead_letters.redrive(everything=True)).done == 3
 
 
 async def test_a_live_runs_letter_needs_a_decision_to_be_discarded(stage: Stage) -> None:

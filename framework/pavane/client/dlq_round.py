@@ -12,12 +12,13 @@ safe, else dropped.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from pavane.client.letter_actions import InHand, LetterAction, Outcomes, Redriving
 from pavane.client.means import Means
 from pavane.core.envelope import GENERATION, KIND, LETTER, RECORD, STEP, number, text
-from pavane.errors import Overloaded
+from pavane.errors import BrokerUnavailable, Overloaded
 from pavane.ports.broker import Delivery, Message, ToDeadLetters
 from pavane.ports.store import FoundLetter
 
@@ -46,7 +47,7 @@ class Round:
         self._lock = f"dlq/{self._queue}"
         self._token = 0
         self._claimed_at = 0
-        self._no_room = False
+        self._left_unsettled = False
 
     async def go(self, outcomes: Outcomes) -> None:
         """Go round once; what became of the wanted letters is added to `outcomes`.
@@ -59,10 +60,18 @@ class Round:
             return
         try:
             await self._go(outcomes)
+        except BaseException:
+            self._left_unsettled = True
+            raise
         finally:
-            if self._no_room:
+            await self._end()
+
+    async def _end(self) -> None:
+        """Give back what is in hand and could not be put back: it would be hidden until this process disconnects."""
+        if self._left_unsettled:
+            with suppress(BrokerUnavailable):  # with the connection it has gone back by itself
                 await self._means.broker.give_back()
-            await self._means.store.disclaim(self._lock, self._owner)
+        await self._means.store.disclaim(self._lock, self._owner)
 
     async def _go(self, outcomes: Outcomes) -> None:
         [count] = await self._means.broker.count([self._queue])
@@ -83,7 +92,6 @@ class Round:
         try:
             leaves = await self._leaves(delivery.message, outcomes)
         except Exception:
-            # Unsettled it would be hidden until this process disconnects.
             await self._put_back(delivery)
             raise
         if leaves:
@@ -127,7 +135,7 @@ class Round:
         try:
             await self._means.broker.publish(delivery.message, ToDeadLetters(self._queue))
         except Overloaded:
-            self._no_room = True
+            self._left_unsettled = True
         else:
             delivery.ack()
 

@@ -10,6 +10,7 @@ from pavane.core.record import History, Record, StepRow
 from tests.checker.evidence import Evidence
 from tests.checker.invariants.findings import Finding, invariant
 from tests.checker.invariants.sources import sources_of
+from tests.checker.operations import Operation
 
 FAILING = ("compensating", "failed", "compensated", "cancelled")
 
@@ -151,8 +152,13 @@ def begun_late(evidence: Evidence, record: Record, failing: History) -> Iterator
             yield key, f"{line.step}: {line.kind} in a run that was failing"
     for row in record.steps.values():
         grants = evidence.operations.about((key, row.step, "step"), "begin", answers=("Granted",))
-        if not row.closing and any(grant.said("now", 0) > failing.at for grant in grants):
+        if not row.closing and any(granted_at(grant) > failing.at for grant in grants):
             yield key, f"{row.step} began in a run that was failing"
+
+
+def granted_at(grant: Operation) -> int:
+    """When a lease was granted, in the store's milliseconds: a call that is sent again is answered as at first."""
+    return int(grant.said("lease_until", 0)) - int(grant.asked.detail.get("lease", 0))
 
 
 def withheld_and_seen(evidence: Evidence) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from pavane.core.record import JobKind, Letter, Record
+from pavane.core.record import JobKind, Record
 from tests.checker.evidence import Evidence, Found
 from tests.checker.invariants.findings import Finding, invariant
 
@@ -36,7 +36,7 @@ def judge_message(evidence: Evidence, message: Found) -> Iterator[Finding]:
     row = record.steps.get(message.step)
     kind: JobKind = "undo" if message.kind == "undo" else "step"
     work = row.of(kind) if row is not None else None
-    if listed is None and not is_over(record, message, work.generation if work else 0, listed):
+    if listed is None and not is_over(record, message, work.generation if work else 0):
         yield message.record, f"a letter of {message.step} is in {message.queue}, and in no index"
     if listed is not None and message.generation > listed.generation:
         yield (
@@ -45,8 +45,10 @@ def judge_message(evidence: Evidence, message: Found) -> Iterator[Finding]:
         )
 
 
-def is_over(record: Record, message: Found, generation: int, listed: Letter | None) -> bool:
-    return listed is None and message.generation < generation and message.step in record.steps
+def is_over(record: Record, message: Found, generation: int) -> bool:
+    """Whether a letter that is not listed was dealt with: its job moved on, or it was discarded. Any pass drops it."""
+    discarded = any(line.step == message.step and line.reason == "discarded" for line in record.history)
+    return message.step in record.steps and (message.generation < generation or discarded)
 
 
 def keys_are_kept(evidence: Evidence) -> Iterator[Finding]:

@@ -10,7 +10,6 @@ from pavane.core.record import History, Record, StepRow
 from tests.checker.evidence import Evidence
 from tests.checker.invariants.findings import Finding, invariant
 from tests.checker.invariants.sources import sources_of
-from tests.checker.operations import Operation
 
 FAILING = ("compensating", "failed", "compensated", "cancelled")
 
@@ -151,14 +150,18 @@ def begun_late(evidence: Evidence, record: Record, failing: History) -> Iterator
         if line.seq > failing.seq and row is not None and not row.closing:
             yield key, f"{line.step}: {line.kind} in a run that was failing"
     for row in record.steps.values():
-        grants = evidence.operations.about((key, row.step, "step"), "begin", answers=("Granted",))
-        if not row.closing and any(granted_at(grant) > failing.at for grant in grants):
+        if not row.closing and any(now > failing.at for now in first_grants(evidence, key, row.step)):
             yield key, f"{row.step} began in a run that was failing"
 
 
-def granted_at(grant: Operation) -> int:
-    """When a lease was granted, in the store's milliseconds: a call that is sent again is answered as at first."""
-    return int(grant.said("lease_until", 0)) - int(grant.asked.detail.get("lease", 0))
+def first_grants(evidence: Evidence, key: str, step: str) -> Iterator[int]:
+    """When leases of a step were granted, by the store's clock. A call that was sent again is answered as before."""
+    asked: set[str] = set()
+    for begin in evidence.operations.about((key, step, "step"), "begin"):
+        name = begin.asked.detail["begin_id"]
+        if name not in asked and begin.answer == "Granted":
+            yield begin.said("now", 0)
+        asked.add(name)
 
 
 def withheld_and_seen(evidence: Evidence) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any, Self
 
 from tests.chaos.storm.fleet import Replica
+from tests.chaos.storm.plan import Plan
 from tests.chaos.storm.worker import CASTS, FOLDER, SEED, Cast
 from tests.checker.history import History
 from tests.proxy import AmqpProxy, FaultProxy, LoopThread, RedisProxy
@@ -41,7 +42,7 @@ class Field:
         replaced_in: seconds that processes took to end when they were asked to.
     """
 
-    def __init__(self, seed: int, workers: int, folder: Path) -> None:
+    def __init__(self, plan: Plan, folder: Path) -> None:
         self.folder = folder
         self.namespaces = {cast: f"{cast}_{secrets.token_hex(4)}" for cast in CASTS}
         self.history = History.in_folder(folder / NEMESIS, "nemesis")
@@ -50,12 +51,13 @@ class Field:
         self.replaced_in: list[float] = []
         self.replicas: list[Replica] = []
         self.client_proxies: tuple[AmqpProxy, RedisProxy]
-        self._cast = [(f"w{number}", CASTS[number % len(CASTS)]) for number in range(1, workers + 1)]
+        self._cast = [(f"w{number}", CASTS[number % len(CASTS)]) for number in range(1, plan.workers + 1)]
         self._environment = SETTINGS | {
             FOLDER: str(folder),
-            SEED: str(seed),
+            SEED: str(plan.seed),
             "DATA": str(folder),
             "LATENCY": LATENCY,
+            "PAVANE_IDLE_AFTER": str(plan.idle_after),
         }
         self._struck = 0
         self._last_end = float("-inf")
@@ -64,11 +66,11 @@ class Field:
 
     @classmethod
     @asynccontextmanager
-    async def pitched(cls, seed: int, workers: int, folder: Path) -> AsyncGenerator[Self, None]:
+    async def pitched(cls, plan: Plan, folder: Path) -> AsyncGenerator[Self, None]:
         """Servers up, proxies listening; processes are started by `start`."""
         for name in (NEMESIS, *CASTS):
             (folder / name).mkdir(parents=True)
-        field = cls(seed, workers, folder)
+        field = cls(plan, folder)
         with field._stack:
             await asyncio.gather(
                 *(

@@ -185,12 +185,8 @@ class Replica:
         self._write_log(process)
         code = process.returncode or 0
         killed = code == -signal.SIGKILL
-        self._history.note(
-            "ok",
-            "process",
-            process=f"{self.name}-{process.pid}",
-            detail={"what": "killed" if killed else "stopped"},
-        )
+        told = {"what": "killed" if killed else "ended", "who": f"{self.name}-{process.pid}", "code": code}
+        self._history.note("ok", "process", detail=told)
         was_ready = len(self.startups) > 0 and "ready" in process.lines
         excused = self._meant_to_end or (not was_ready and self._was_disturbed(launched))
         if not excused or (self._meant_to_end and not killed and code):

@@ -51,7 +51,7 @@ log = logging.getLogger("tests.chaos")
 
 
 @asynccontextmanager
-async def client_of(field: Field, cast: Cast) -> AsyncGenerator[Client, None]:
+async def client_of(field: Field, cast: Cast, idle_after: float) -> AsyncGenerator[Client, None]:
     """A recorded client that goes through the client's proxies."""
     amqp, redis = field.client_proxies
     settings = Settings(
@@ -62,6 +62,7 @@ async def client_of(field: Field, cast: Cast) -> AsyncGenerator[Client, None]:
         heartbeat=float(SETTINGS["PAVANE_HEARTBEAT"]),
         publish_timeout=float(SETTINGS["PAVANE_PUBLISH_TIMEOUT"]),
         state_timeout=float(SETTINGS["PAVANE_STATE_TIMEOUT"]),
+        idle_after=idle_after,
     )
     store, broker = connect(settings)
     await open_pair(store, broker)
@@ -158,6 +159,11 @@ class Load:
             for order, how in zip(self._tail, ended, strict=True)
             if not isinstance(how, RunStatus) or how.status not in TERMINAL
         ]
+
+    async def request(self, trip_id: str) -> None:
+        """Request one more trip."""
+        order = self._trip(trip_id, next(iter(ENDINGS)))
+        await self._client.start(order.workflow, order.event)
 
     async def statuses(self) -> dict[str, RunStatus]:
         """Every run of the reference applications, by its record."""

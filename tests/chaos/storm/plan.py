@@ -102,6 +102,11 @@ class Plan:
         return 20.0 if self.minutes >= SHORT else 5.0
 
     @property
+    def idle_after(self) -> float:
+        """Seconds until a run that does not move is listed as such: what a rewind has cut off does not go on."""
+        return 3600.0 if self.mode == "storm" else 20.0
+
+    @property
     def starts(self) -> int:
         """How many runs are started."""
         return round(self.lasting * self.rate)

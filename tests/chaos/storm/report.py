@@ -19,7 +19,10 @@ def document(result: Result) -> dict[str, Any]:
         "faults": dict(sorted(result.struck.items())),
         "on_the_wire": dict(result.did),
         "runs": {"checked": result.runs.total(), "by_status": dict(result.runs.most_common())},
-        "worst_recovery_s": result.recovered,
+        "worst_recovery_s": {
+            kind: {"after_its_end": round(one.after, 2), "standstill": round(one.standstill, 2)}
+            for kind, one in sorted(result.recovered.items())
+        },
         "longest_end_after_sigterm_s": round(result.replaced_in, 1),
         "redriven": dict(result.redriven),
         "steered": dict(result.steered),
@@ -35,9 +38,11 @@ def sentences(result: Result) -> Iterator[str]:
     if result.did:
         yield f"On the wire: {listed(result.did)}."
     yield f"{result.runs.total()} runs checked: {listed(dict(result.runs.most_common()))}."
-    if result.recovered:
-        worst = ", ".join(f"{kind} {seconds:g} s" for kind, seconds in result.recovered.items())
-        yield f"From the end of a fault to the next commit, at worst: {worst}."
+    for kind, one in sorted(result.recovered.items()):
+        yield (
+            f"  {kind}: at worst {one.standstill:.1f} s without any commit, "
+            f"the next one {one.after:.1f} s after its end"
+        )
     if result.redriven:
         yield f"Letters sent back: {listed(result.redriven)}."
     for cast, counts in result.counts.items():

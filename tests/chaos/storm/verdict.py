@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from contracts.orders import OrderPlaced
 from contracts.trips import TripRequested
@@ -21,9 +23,7 @@ from tests.chaos.storm.load import Load
 from tests.chaos.storm.worker import Cast, World, app_of
 from tests.checker.collect import messages_of, records_of
 from tests.checker.evidence import Evidence, Plan, Planned, workers_of
-from tests.checker.history import Entry, merged, read_folder
-from tests.checker.judge import judge
-from tests.checker.verdict import Verdict
+from tests.checker.history import merged, read_folder
 from tests.services.agency import read_books as read_trips
 from tests.services.agency import violations as trip_violations
 from tests.workload.build import WORKFLOW
@@ -57,12 +57,7 @@ async def gather(
     side: Sides, field: Field, seed: int, planned: Sequence[Planned], faults: Sequence[str]
 ) -> Evidence:
     """All there is to judge a namespace by."""
-    history = merged(
-        [
-            *read_folder(field.folder / side.cast),
-            *of_cast(read_folder(field.folder / NEMESIS), field, side.cast),
-        ]
-    )
+    history = merged([*read_folder(field.folder / side.cast), *read_folder(field.folder / NEMESIS)])
     app = app_of(side.cast, seed, field.folder)
     generated = side.cast == "generated"
     world = World(field.folder)
@@ -87,17 +82,6 @@ async def gather(
         now=await side.store.now(),
         listed={run.run: run.status async for run in side.client.runs()},
     )
-
-
-def of_cast(entries: Sequence[Entry], field: Field, cast: Cast) -> list[Entry]:
-    """The nemesis' own entries, and those about processes of this cast."""
-    mine = {replica.name for replica in field.replicas if replica.cast == cast}
-    return [entry for entry in entries if entry.op != "process" or entry.process.partition("-")[0] in mine]
-
-
-def judged(evidence: Evidence) -> Verdict:
-
-    return judge(evidence)
 
 
 async def books(load: Load, statuses: Mapping[str, RunStatus]) -> list[str]:
@@ -129,15 +113,31 @@ def processes(field: Field, grace: float) -> Iterator[str]:
             yield f"a process took {seconds:.1f} s to end after SIGTERM"
 
 
-def recoveries(evidence: Evidence) -> dict[str, float]:
-    """The longest time from the end of a fault of each kind to the next commit, in seconds."""
+@dataclass
+class Recovery:
+    """Of a kind of fault, in seconds, at worst.
+
+    Attributes:
+        after: from its end to the next commit.
+        standstill: without any commit, from its beginning to the first commit after its end.
+    """
+
+    after: float = 0.0
+    standstill: float = 0.0
+
+
+def recoveries(evidence: Evidence) -> dict[str, Recovery]:
+    """How long each kind of fault held up this namespace."""
     commits = [entry.at for entry in evidence.history if entry.op == "commit" and entry.type == "ok"]
-    worst = Counter[str]()
-    place = 0
-    for entry in evidence.history:
-        if entry.op == "nemesis" and entry.type == "ok":
-            while place < len(commits) and commits[place] <= entry.at:
-                place += 1
-            if place < len(commits):
-                worst[entry.what] = max(worst[entry.what], commits[place] - entry.at)
-    return {kind: round(nanoseconds / SECOND, 1) for kind, nanoseconds in sorted(worst.items())}
+    worst: dict[str, Recovery] = defaultdict(Recovery)
+    for fault in evidence.operations.of("nemesis"):
+        if fault.ended is None:
+            continue
+        first, end = bisect_left(commits, fault.asked.at), bisect_left(commits, fault.ended.at)
+        moments = [fault.asked.at, *commits[first : end + 1]]
+        one = worst[fault.asked.what]
+        if end < len(commits):
+            one.after = max(one.after, (commits[end] - fault.ended.at) / SECOND)
+            gaps = (later - earlier for earlier, later in pairwise(moments))
+            one.standstill = max(one.standstill, *(gap / SECOND for gap in gaps))
+    return dict(worst)

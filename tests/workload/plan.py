@@ -9,6 +9,9 @@ from typing import Literal
 How = Literal["step", "choose", "after", "cycle", "end", "tell", "watch"]
 Exhausted = Literal["stall", "compensate", "answer"]
 
+MOST_HOPS = 24
+"""What `settings.max_hops` should be: a cycle without end comes to it soon."""
+
 STARTED, COMPLETED, FAILED, TOLD = "load.started", "load.completed", "load.failed", "load.told"
 
 
@@ -74,7 +77,6 @@ class Plan:
 
     Attributes:
         deadline: of a run in seconds, 0: none.
-        max_hops: as `settings.max_hops`.
         parallel: undos run side by side.
     """
 
@@ -82,7 +84,6 @@ class Plan:
     works: tuple[Work, ...]
     rates: Rates = field(default_factory=Rates)
     deadline: float = 0.0
-    max_hops: int = 24
     parallel: bool = False
 
     @property

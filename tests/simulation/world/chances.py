@@ -10,8 +10,12 @@ from collections import Counter
 from random import Random
 from typing import Final
 
+from pavane.runtime.crash_points import POINTS
+
 ACTIVE: Final = 0.25
 FIRES: Final = 0.25
+KILLS: Final = 0.03
+"""The same of a crash point, each of which every job passes."""
 
 PLACES: Final = (
     "store.request_lost",
@@ -31,6 +35,9 @@ PLACES: Final = (
 )
 """Each says in `fidelity` which test shows that the real server does it."""
 
+CRASHES: Final = tuple(f"crash.{point}" for point in POINTS if not point.startswith(("client", "redrive")))
+"""Where a machine may die by itself."""
+
 
 class Chances:
     """Whether a place sins now.
@@ -45,10 +52,10 @@ class Chances:
         self.fired: Counter[str] = Counter()
         self._random = random
         self._fires = fires
-        self._active = frozenset(place for place in PLACES if random.random() < active)
+        self._active = frozenset(place for place in (*PLACES, *CRASHES) if random.random() < active)
 
-    def maybe(self, place: str) -> bool:
-        if place in self._active and self.on and self._random.random() < self._fires:
+    def maybe(self, place: str, fires: float | None = None) -> bool:
+        if place in self._active and self.on and self._random.random() < (fires or self._fires):
             self.fired[place] += 1
             return True
         return False

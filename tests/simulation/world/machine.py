@@ -13,7 +13,7 @@ from pavane.app import App
 from pavane.core.record import JobKind
 from pavane.errors import InfrastructureError
 from pavane.runtime.clock import SystemClock
-from pavane.runtime.crash_points import CrashPoint
+from pavane.runtime.crash_points import Point
 from pavane.runtime.process import Process
 from pavane.settings import Settings
 from pavane.testing.life import Unwatched
@@ -21,7 +21,7 @@ from tests.checker.history import History
 from tests.checker.ledger import Effect, Ledger
 from tests.checker.recording import RecordingBroker, RecordingStore, recording_workers
 from tests.simulation.world.broker import HEARTBEAT, BrokerConnection, BrokerServer
-from tests.simulation.world.chances import Chances
+from tests.simulation.world.chances import KILLS, Chances
 from tests.simulation.world.link import Link
 from tests.simulation.world.loop import WORLD, Owner, WorldLoop
 from tests.simulation.world.store import StoreConnection, StoreServer
@@ -157,7 +157,7 @@ class Machine:
 
     # its ends
 
-    def _passed(self, life: Life, point: CrashPoint, worker: str, kind: JobKind) -> None:
+    def _passed(self, life: Life, point: Point, worker: str, kind: JobKind) -> None:
         if life.owner.alive and not self.ground.calm and self.ground.chances.maybe(f"crash.{point}"):
             self.ground.history.note(
                 "ok", "crash", process=life.owner.name, worker=worker, kind=kind, detail={"point": point}

@@ -8,6 +8,7 @@ import logging
 import sys
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from random import Random
@@ -20,7 +21,7 @@ from pavane.runtime.clock import SystemClock
 from pavane.settings import Settings
 from tests.checker.evidence import Evidence, workers_of
 from tests.checker.evidence import Plan as Promised
-from tests.checker.history import History
+from tests.checker.history import Entry, History
 from tests.checker.judge import judge
 from tests.checker.ledger import MemoryLedger
 from tests.checker.recording import RecordingBroker, RecordingStore
@@ -34,7 +35,7 @@ from tests.simulation.world.nemesis import Nemesis
 from tests.simulation.world.store import StoreConnection, StoreServer
 from tests.workload.build import WORKFLOW, build
 from tests.workload.people import People
-from tests.workload.plan import STARTED, Plan, draw_plan
+from tests.workload.plan import MOST_HOPS, STARTED, Plan, draw_plan
 
 SHARDS: Final = 2
 STORM: Final = 30.0
@@ -48,6 +49,19 @@ LONGEST_WAIT: Final = 30_000_000_000
 
 TAIL: Final = 2
 """Runs that are begun when everything is healed."""
+
+
+SETTINGS: Final = Settings(
+    shards=SHARDS,
+    max_hops=MOST_HOPS,
+    idle_after=90,
+    publish_timeout=TIMEOUT,
+    grace_period=GRACE,
+    actor="operator-1",
+)
+
+KEPT: Final[list[World]] = []
+"""Worlds that are over, in a process that ends soon."""
 
 
 class ServerClock:
@@ -76,7 +90,7 @@ class Outcome:
         outcomes: runs by how they ended.
         recovery: seconds of virtual time from the healing to rest.
         violations: what must not be, a sentence each.
-        trace: everything that happened, for a reader.
+        entries, told: the history, and what machines logged, where they were asked for.
     """
 
     seed: int
@@ -89,7 +103,8 @@ class Outcome:
     virtual: float = 0.0
     turns: int = 0
     violations: list[str] = field(default_factory=list[str])
-    trace: list[str] = field(default_factory=list[str])
+    entries: Sequence[Entry] = ()
+    told: Sequence[tuple[float, str, str]] = ()
 
 
 class World:
@@ -100,14 +115,7 @@ class World:
         self.plan: Plan = draw_plan(seed)
         loop = self.loop
         clock = self.clock = ServerClock(loop)
-        self.settings = Settings(
-            shards=SHARDS,
-            max_hops=self.plan.max_hops,
-            idle_after=90,
-            publish_timeout=TIMEOUT,
-            grace_period=GRACE,
-            actor="operator-1",
-        )
+        self.settings = SETTINGS
         chances = Chances(Random(f"places/{seed}"))
         self.ground = Ground(
             loop=loop,
@@ -273,6 +281,7 @@ class World:
             recovery=self.loop.time() - self.healed_at,
             virtual=self.loop.time(),
             turns=self.loop.turns,
+            did=self.people.did,
             violations=self.failures,
         )
 
@@ -293,11 +302,12 @@ class World:
         return not (record.outbox or head.leases or head.other_leases or waits or record.timers)
 
 
-def simulate(seed: int, *, traced: bool = False) -> Outcome:
+def simulate(seed: int, *, traced: bool = False, keeps_garbage: bool = False) -> Outcome:
     """Play one seed. The garbage is collected between seeds alone: when it is must not depend on the machine.
 
     Args:
-        traced: listen to what machines log, for `Outcome.trace`; it takes longer.
+        traced: keep the history and what machines log, for `Outcome.entries` and `told`; it takes longer.
+        keeps_garbage: leave the world to the end of this process.
     """
     gc.disable()
     world = World(seed)
@@ -320,8 +330,13 @@ def simulate(seed: int, *, traced: bool = False) -> Outcome:
     if not failures:
         failures += map(str, judge(world.evidence()).violations)
     outcome = world.outcome()
-    outcome.trace = [f"{at:9.3f} {who:8} {what}" for at, who, what in told.lines]
-    bury(world)
+    if traced:
+        outcome.entries, outcome.told = world.ground.history.entries, told.lines
+    if keeps_garbage:
+        KEPT.append(world)
+        world.loop.over = True
+    else:
+        bury(world)
     return outcome
 
 

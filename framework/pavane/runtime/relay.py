@@ -104,7 +104,8 @@ class Relay:
             )
             self._claimed = {shard for shard, token in zip(shards, tokens, strict=True) if token}
         for shard in self._claimed:
-            self._due.setdefault(shard, now)
+            # At once, whatever this process has written: those times are the store's, whose clock may be hours ahead.
+            self._due[shard] = min(now, self._due.get(shard, now))
 
     async def _tick_due(self) -> None:
         now = self._crew.clock.now()

@@ -110,5 +110,11 @@ def given_up_early(
                 yield job[0], f"{job[1]} ({job[2]}) was given up after {len(spent)} failures of {limit}"
         elif reason == "crash_loop" and death.said("rows", None) is not None:
             held = [grant for grant in grants[job].values() if born < grant.begun < death.begun]
+            # Who asked and died, or was never answered, may have been granted it.
+            held += [
+                begin
+                for begin in evidence.operations.about(job, "begin")
+                if not begin.confirmed and born < begin.begun < death.begun
+            ]
             if len(held) <= CRASHES_ALLOWED:
                 yield job[0], f"{job[1]} ({job[2]}) is said to have crashed, and began {len(held)} times"

@@ -46,6 +46,12 @@ def commit_times(evidence: Evidence) -> list[int]:
     return sorted(commit.ended.at for commit in done if commit.ended is not None)
 
 
+def progress_times(evidence: Evidence) -> list[int]:
+    """When jobs came to some end: where few runs are under way, the next of them may fail, or be paused."""
+    ends = evidence.operations.of("commit", "commit_undo", "fail", "release", "hold", "reject")
+    return sorted(end.ended.at for end in ends if end.answer and end.ended is not None)
+
+
 def waits_for_commit(evidence: Evidence) -> dict[str, int]:
     """The longest time from the end of each kind of fault to the first commit after it, in nanoseconds."""
     times = commit_times(evidence)
@@ -59,8 +65,8 @@ def waits_for_commit(evidence: Evidence) -> dict[str, int]:
 
 @invariant("I17")
 def work_goes_on(evidence: Evidence) -> Iterator[Finding]:
-    """A commit within 15 s of the end of a fault, and half of the usual rate within 60 s, as far as there was work."""
-    times = commit_times(evidence)
+    """A job ends within 15 s of the end of a fault, and half of the usual rate is back within 60 s, if there is work."""
+    times = progress_times(evidence)
     starts = [
         start.ended.at for start in evidence.operations.of("start", answers=("Started",)) if start.ended
     ]
@@ -71,8 +77,8 @@ def work_goes_on(evidence: Evidence) -> Iterator[Finding]:
         late = first == 0 or first > heal.at + allowed
         if late and heal.at + allowed <= heal.until and has_work(starts, heal.at, heal.at + allowed):
             waited = f"after {(first - heal.at) / SECOND:.1f} s" if first else "never"
-            yield "", f"the first commit after {heal.kind} came {waited}"
-    yield from too_slow(evidence, times, starts)
+            yield "", f"the first job to end after {heal.kind} ended {waited}"
+    yield from too_slow(evidence, commit_times(evidence), starts)
 
 
 def has_work(starts: list[int], begin: int, end: int) -> bool:

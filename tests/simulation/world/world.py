@@ -131,6 +131,7 @@ class World:
         self.machines = self._machines()
         self.nemesis = Nemesis(self.ground, self.machines, Random(f"nemesis/{seed}"))
         self.healed_at = 0.0
+        self._places = 0
         self.failures: list[str] = []
         self.listed: dict[str, str] = {}
         self.people: People
@@ -195,12 +196,19 @@ class World:
         while not all(machine.ready for machine in self.machines):
             await asyncio.sleep(0.05)
         self.ground.chances.on = True
+        # One long fault to the checker: only when it has ended, everything has to go on soon.
+        self._places = self.ground.history.note(
+            "invoke", "nemesis", process="nemesis", detail={"what": "places"}
+        ).seq
 
     def _heal(self) -> None:
         self.healed_at = self.loop.time()
         self.nemesis.heal()
         self.ground.chances.on = False
         self.ground.calm = True
+        self.ground.history.note(
+            "ok", "nemesis", process="nemesis", of=self._places, detail={"what": "places"}
+        )
 
     async def _people(self, name: str, prefix: str) -> People:
         ground, owner = self.ground, Owner(name)

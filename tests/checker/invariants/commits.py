@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import pairwise
 
 from pavane.core.record import Record
 from tests.checker.evidence import Evidence
 from tests.checker.invariants.findings import Finding, invariant
+from tests.checker.invariants.leases import leases_are_kept, tokens_are_granted_once
 from tests.checker.operations import Job, Operation, Operations
 
 COMMITS = ("commit", "commit_undo")
 DONE = ("Committed", "Late")
-ENDS = ("commit", "commit_undo", "fail", "release")
 
 
 def accepted(operations: Operations) -> dict[Job, dict[int, list[Operation]]]:
@@ -57,12 +56,15 @@ def counted_twice(record: Record) -> Iterator[str]:
 def data_is_what_was_committed(evidence: Evidence) -> Iterator[Finding]:
     """Each key of a run's data holds what some commit wrote there, and no commit's key is missing."""
     wrote: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for commit in evidence.operations.of("commit", answers=DONE):
-        for name, value in commit.asked.detail.get("data", ()):
-            wrote[commit.asked.record, name].add(value)
+    maybe: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for commit in evidence.operations.of("commit"):
+        place = wrote if commit.answer in DONE else maybe
+        if commit.answer in DONE or not commit.confirmed:  # who was killed may have written it all the same
+            for name, value in commit.asked.detail.get("data", ()):
+                place[commit.asked.record, name].add(value)
     for (key, name), values in wrote.items():
         record = evidence.records.get(key)
-        if record is not None and evidence.digest(record.data.get(name)) not in values:
+        if record is not None and evidence.digest(record.data.get(name)) not in values | maybe[key, name]:
             yield key, f"its data {name} is not what a step has committed"
 
 
@@ -80,8 +82,9 @@ def only_the_holder_commits(evidence: Evidence) -> Iterator[Finding]:
             begun = operations.first_of(
                 [commit for commit in operations.about(job, *COMMITS) if commit.token == token] or commits
             )
-            if not any(grant.token == token and grant.over < begun for grant in grants):
-                yield key, f"{step} was committed under token {token}, which nobody had been granted"
+            holders = {grant.asked.process for grant in grants if grant.token == token and grant.over < begun}
+            for stranger in sorted({commit.asked.process for commit in commits} - holders):
+                yield key, f"{step} was committed by {stranger} under token {token}, which it was not granted"
             newer = [grant.token for grant in grants if grant.token > token and grant.over < begun]
             if newer:
                 yield key, f"{step} was committed under token {token} after {max(newer)} had been granted"
@@ -93,44 +96,3 @@ def only_the_holder_commits(evidence: Evidence) -> Iterator[Finding]:
                 yield key, f"{step} was committed under token {token}, whose handler never started"
     yield from tokens_are_granted_once(evidence)
     yield from leases_are_kept(evidence)
-
-
-def tokens_are_granted_once(evidence: Evidence) -> Iterator[Finding]:
-    """A token belongs to one delivery's begin, and tokens of a record only grow."""
-    owners: defaultdict[tuple[str, int], set[tuple[str, str, str]]] = defaultdict(set)
-    for grant in evidence.operations.of("begin", answers=("Granted",)):
-        asked = grant.asked
-        owners[asked.record, grant.token].add((asked.step, asked.kind, asked.detail["begin_id"]))
-    for (key, token), begins in owners.items():
-        if len(begins) > 1:
-            steps = sorted({step for step, _, _ in begins})
-            yield key, f"token {token} was granted {len(begins)} times, for {', '.join(steps)}"
-
-
-def leases_are_kept(evidence: Evidence) -> Iterator[Finding]:
-    """Nobody is granted a job while another's lease lives, by the store's own clock."""
-    operations = evidence.operations
-    by_job: defaultdict[Job, dict[int, Operation]] = defaultdict(dict)
-    for grant in operations.of("begin", answers=("Granted",)):
-        by_job[grant.asked.job].setdefault(grant.token, grant)
-    for job, grants in by_job.items():
-        in_order = [grants[token] for token in sorted(grants)]
-        for before, after in pairwise(in_order):
-            until = lease_end(operations, job, before, after)
-            if after.said("now", 0) < until:
-                early = until - after.said("now", 0)
-                yield (
-                    job[0],
-                    f"{job[1]} was granted to {after.token} while {before.token} had it for {early} ms more",
-                )
-
-
-def lease_end(operations: Operations, job: Job, held: Operation, taken: Operation) -> int:
-    """Until when a lease was known to live when the next one was asked for; 0: its holder may have let go."""
-    for end in operations.about(job, *ENDS):
-        if end.token == held.token and end.begun < taken.over:
-            return 0
-    renewals = operations.about(job, "renew", answers=("Renewed",))
-    kept = [renewal for renewal in renewals if renewal.token == held.token and renewal.over < taken.begun]
-    known = [held, *kept] if held.over < taken.begun else kept
-    return max((int(one.said("lease_until", 0)) for one in known), default=0)

@@ -84,6 +84,7 @@ class Plan:
         crash_points: at which a process has to have died.
         starting: event name -> workflow, of the workflows that an event starts.
         outside: ids of events that were published by others than pavane.
+        clock_jumps: the store's clock was set while it ran, so leases may have been shorter than they are long.
         longest_wait: nanoseconds that a job of this workload may rightly wait (retries, timers, leases).
         late: milliseconds by which a timer may be late where nothing went wrong.
         recovery: nanoseconds from the end of a fault to the first commit; `normal`: to the usual rate.
@@ -95,6 +96,7 @@ class Plan:
     crash_points: frozenset[str] = frozenset()
     starting: Mapping[str, str] = field(default_factory=dict[str, str])
     outside: frozenset[str] = frozenset()
+    clock_jumps: bool = False
     longest_wait: int = 0
     late: int = 2_000
     recovery: int = 15_000_000_000

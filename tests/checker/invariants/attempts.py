@@ -76,7 +76,7 @@ def too_soon(evidence: Evidence, job: Job, granted: list[Operation]) -> Iterator
         for end in ends:
             if end.answer not in ("Retrying", "Released"):
                 continue
-            delay = end.said("delay", 0) or end.asked.detail.get("after", 0)
+            delay = end.asked.detail.get("delay", 0) or end.asked.detail.get("after", 0)
             since = max(ended_at(work, before.token), before.said("now", 0))
             if after.said("now", 0) < since + delay:
                 early = since + delay - after.said("now", 0)

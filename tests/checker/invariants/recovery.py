@@ -65,7 +65,7 @@ def waits_for_commit(evidence: Evidence) -> dict[str, int]:
 
 @invariant("I17")
 def work_goes_on(evidence: Evidence) -> Iterator[Finding]:
-    """A job ends within 15 s of the end of a fault, and half of the usual rate is back within 60 s, if there is work."""
+    """A job ends within 15 s of the end of a fault, half of the usual rate is back within 60 s, if there is work."""
     times = progress_times(evidence)
     starts = [
         start.ended.at for start in evidence.operations.of("start", answers=("Started",)) if start.ended

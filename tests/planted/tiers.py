@@ -1,0 +1,69 @@
+"""The tiers, each as a question: at which seed or story does it catch this bug?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from unittest.mock import patch
+
+from pavane.core import pausing
+from tests.model.scenarios import SCENARIOS
+from tests.planted.bugs import Bug, Tier, planted
+from tests.simulation.walks.test_walks import seeded, walk_along
+from tests.simulation.world.world import simulate
+
+WALKS = 800
+WORLDS = 40
+RECORDED_IN_WORLDS = ("tests.simulation.world.machine",)
+
+Caught = str | None
+"""Where and by what; `None`: not at all."""
+
+
+def by_the_model(bug: Bug) -> Caught:
+    """Every state of the bug's own scenario."""
+    if not bug.scenario:
+        return None
+    [scenario] = [one for one in SCENARIOS if one.name == bug.scenario]
+    if bug.rule is not None:
+        found = scenario.explore(bug.rule, relay=bug.relay).counterexample
+    else:
+        try:
+            with planted(bug):
+                found = scenario.explore(relay=bug.relay).counterexample
+        except AssertionError as broken:  # the second answer to one call differs from the first
+            return f"{scenario.name}: {first_line(broken)}"
+    return f"{scenario.name}: {found.promise}" if found is not None else None
+
+
+def by_walks(bug: Bug) -> Caught:
+    """Random walks over the core, until one breaks a promise."""
+    if bug.core is None:
+        return None
+    with planted(bug), patch.object(pausing, "RELEASED_AT_ONCE", 2):
+        for seed in range(1, WALKS):
+            try:
+                walk_along(seeded(seed))
+            except Exception as broken:
+                return f"seed {seed}: {first_line(broken)}"
+    return None
+
+
+def by_simulation(bug: Bug, seeds: Iterable[int] = range(1, WORLDS)) -> Caught:
+    """Worlds, until the checker or the world itself says that something is wrong."""
+    with planted(bug, *RECORDED_IN_WORLDS):
+        for seed in seeds:
+            violations = simulate(seed).violations
+            if violations:
+                return f"seed {seed}: {violations[0]}"
+    return None
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).partition("\n")[0]
+
+
+CATCHERS: Mapping[Tier, Callable[[Bug], Caught]] = {
+    "model": by_the_model,
+    "walks": by_walks,
+    "simulation": by_simulation,
+}

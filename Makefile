@@ -4,7 +4,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench kill-test crash-matrix chaos chaos-cluster soak check-long
+.PHONY: help setup demo test check bench kill-test simulate crash-matrix chaos chaos-cluster soak check-long
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ check: setup ## check format, lint, types, layers and the choreography of the se
 
 bench: setup ## measure a five-step chain beside a plain aio-pika chain (JSON=1)
 	@$(PYTHON) -m benchmarks
+
+simulate: setup ## play worlds from seeds in virtual time (FROM, SEEDS; SEED tells one, UNTIL cuts it short; RECORD)
+	@$(PYTHON) -m tests.simulation.world
 
 kill-test: setup ## push 830 orders through five processes that are killed all the time (SEED, DECLINE, REFUSE, SERVERS=1 kills RabbitMQ and Redis too, JSON=1)
 	@$(PYTHON) -m tests.chaos.kill_test

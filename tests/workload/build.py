@@ -69,7 +69,7 @@ def add_worker(service: Service[Outside], plan: Plan, work: Work) -> None:
 def handled(plan: Plan, work: Work) -> Callable[..., Any]:
     """Without annotations: what it takes and emits is said by `.on` and `.emits`."""
 
-    async def handler(ctx, *events):  # type: ignore[no-untyped-def]
+    async def handler(ctx, *events):
         return await acts.act(plan, work, ctx, events)
 
     return handler

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from types import new_class
+from typing import Final
 
 from pavane import Event
 
@@ -34,13 +35,14 @@ class Told(Carried, name="load.told"):
 
 
 def event_class(number: int) -> type[Carried]:
-    namespace: dict[str, Any] = {"__module__": __name__, "__qualname__": f"E{number}"}
-    return type(Carried)(f"E{number}", (Carried,), namespace, name=f"load.e{number}")
+    made: type[Carried] = new_class(
+        f"E{number}", (Carried,), {"name": f"load.e{number}"}, lambda body: body.update(__module__=__name__)
+    )
+    return made
 
 
 POOL: Final[tuple[type[Carried], ...]] = tuple(event_class(number) for number in range(24))
 """The events between start and end."""
 
-CLASSES: Final[dict[str, type[Carried]]] = {
-    one.event_name: one for one in (Started, Completed, Failed, Told, *POOL)
-}
+ALL: Final[tuple[type[Carried], ...]] = (Started, Completed, Failed, Told, *POOL)
+CLASSES: Final = {one.event_name: one for one in ALL}

@@ -127,7 +127,8 @@ class _Drawing:
             seed=self._seed,
             works=tuple(self._works),
             rates=self._rates(),
-            deadline=chance.choice((0.0, 0.0, 0.0, 15.0)) and 15.0 + 2 * sum(work.delay for work in self._works),
+            deadline=chance.choice((0.0, 0.0, 0.0, 15.0))
+            and 15.0 + 2 * sum(work.delay for work in self._works),
             parallel=chance.random() < 0.4,
         )
 
@@ -144,9 +145,9 @@ class _Drawing:
             return self._cycle(event), 1
         return self._step(event), 1
 
-    def _step(self, event: str, how: How = "step", **more: object) -> str:
+    def _step(self, event: str, how: How = "step", *, delay: float = 0.0) -> str:
         then = self._event()
-        self._add(how, (event,), (then,), fails=self._chance.random() < 0.4, **more)
+        self._add(how, (event,), (then,), fails=self._chance.random() < 0.4, delay=delay)
         return then
 
     def _fan(self, event: str) -> str:

@@ -1,8 +1,8 @@
 """`make simulate`: plays blocks of seeds, and says what they came to.
 
-    FROM=1 SEEDS=2000    which seeds; blocks that were played on this commit are not played again
-    SEED=17              one seed, with everything that happened in it
-    RECORD=file          adds a line for each block to a file, with the commit
+FROM=1 SEEDS=2000    which seeds; blocks that were played on this commit are not played again
+SEED=17              one seed, with everything that happened in it
+RECORD=file          adds a line for each block to a file, with the commit
 """
 
 from __future__ import annotations

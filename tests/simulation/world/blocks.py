@@ -1,4 +1,4 @@
-"""Blocks of seeds: played once on each commit, and recorded with it, so that a long row can be stopped and gone on with."""
+"""Blocks of seeds, played once on each commit and recorded with it: a long row can be stopped and gone on with."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def play_blocks(first: int, count: int) -> int:
         seeds = range(start, min(start + BLOCK, first + count))
         before = known.get((seeds.start, seeds.stop - 1))
         if before is not None and not here.endswith("+"):
-            print(f"seeds {seeds.start} to {seeds.stop - 1}: played on {here} already, failed: {before['failed']}")
+            print(
+                f"seeds {seeds.start} to {seeds.stop - 1}: played on {here} already, failed: {before['failed']}"
+            )
             worst |= bool(before["failed"])
             continue
         total = play_block(seeds)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from pavane.adapters.memory.broker import MemoryBroker
-from pavane.adapters.memory.queue import MemoryQueue, MemorySubscription, Stored, Unsettled
+from pavane.adapters.memory.queue import MemoryQueue, MemorySubscription, Unsettled
 from pavane.core.topology import Topology
 from pavane.errors import BrokerUnavailable, Overloaded, TooLarge
 from pavane.ports.broker import (
@@ -20,8 +20,8 @@ from pavane.ports.broker import (
     Delivery,
     Message,
     QueueCount,
-    ToSubscribers,
     TopologyChange,
+    ToSubscribers,
     Unroutable,
 )
 from tests.checker.collect import found_in, place_of
@@ -90,7 +90,10 @@ class BrokerServer(MemoryBroker, Server):
         return [
             found_in(place_of(name), name, stored.message)
             for name, queue in self._queues.items()
-            for stored in (*queue._ready, *(one for each in queue.subscriptions for one in each.unsettled._out.values()))
+            for stored in (
+                *queue._ready,
+                *(one for each in queue.subscriptions for one in each.unsettled._out.values()),
+            )
         ]
 
     @property

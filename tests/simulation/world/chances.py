@@ -47,12 +47,12 @@ class Chances:
         fired: how often each has.
     """
 
-    def __init__(self, random: Random, *, active: float = ACTIVE, fires: float = FIRES) -> None:
+    def __init__(self, chance: Random, *, active: float = ACTIVE, fires: float = FIRES) -> None:
         self.on = True
         self.fired: Counter[str] = Counter()
-        self._random = random
+        self._random = chance
         self._fires = fires
-        self._active = frozenset(place for place in (*PLACES, *CRASHES) if random.random() < active)
+        self._active = frozenset(place for place in (*PLACES, *CRASHES) if chance.random() < active)
 
     def maybe(self, place: str, fires: float | None = None) -> bool:
         if place in self._active and self.on and self._random.random() < (fires or self._fires):

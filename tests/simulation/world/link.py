@@ -34,9 +34,9 @@ class Link:
     deaf_until: what is sent arrives, what is answered does not.
     """
 
-    def __init__(self, loop: WorldLoop, random: Random, server: Server) -> None:
+    def __init__(self, loop: WorldLoop, chance: Random, server: Server) -> None:
         self._loop = loop
-        self._random = random.random
+        self._random = chance.random
         self.server = server
         self.clogged_until = 0.0
         self.deaf_until = 0.0

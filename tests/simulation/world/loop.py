@@ -151,10 +151,10 @@ class WorldLoop(asyncio.BaseEventLoop):
         self.call_at(self._now + seconds, wake, over)
         await over
 
-    def call_soon_threadsafe(self, *args: Any, **named: Any) -> Any:
+    def call_soon_threadsafe(self, *args: Any, **named: Any) -> Any:  # type: ignore[override]
         raise AssertionError("there are no threads in a world")
 
-    def run_in_executor(self, *args: Any, **named: Any) -> Any:
+    def run_in_executor(self, *args: Any, **named: Any) -> Any:  # type: ignore[override]
         raise AssertionError("there are no threads in a world")
 
     def _asyncgen_finalizer_hook(self, agen: AsyncGenerator[Any]) -> None:
@@ -236,5 +236,5 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
     try:
         as_world(work.send, None)
     except StopIteration as ended:
-        return ended.value  # type: ignore[no-any-return]
+        return ended.value
     raise AssertionError(f"{work} waits")

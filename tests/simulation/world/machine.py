@@ -1,9 +1,9 @@
-"""A machine: one process of the app after the other, each with its own connections, killed, frozen, or asked to stop."""
+"""A machine: one process of the app after the other, with connections of its own, killed, frozen, or asked to stop."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -21,7 +21,7 @@ from tests.checker.history import History
 from tests.checker.ledger import Effect, Ledger
 from tests.checker.recording import RecordingBroker, RecordingStore, recording_workers
 from tests.simulation.world.broker import HEARTBEAT, BrokerConnection, BrokerServer
-from tests.simulation.world.chances import KILLS, Chances
+from tests.simulation.world.chances import Chances
 from tests.simulation.world.link import Link
 from tests.simulation.world.loop import WORLD, Owner, WorldLoop
 from tests.simulation.world.store import StoreConnection, StoreServer
@@ -89,6 +89,7 @@ class Life:
         return self._machine.ground.ledger.effects()
 
     async def crash(self) -> None:
+        self._machine.ground.chances.fired["crash"] += 1
         self._machine.kill(self, "crash")
         await asyncio.get_running_loop().create_future()
 

@@ -19,6 +19,7 @@ HOUR: Final = 3_600_000
 class Nemesis:
     """Attributes:
     struck: how often, by kind.
+    ways: by kind; each says how many seconds it lasts.
     """
 
     def __init__(self, ground: Ground, machines: list[Machine], random: Random) -> None:
@@ -26,7 +27,7 @@ class Nemesis:
         self._machines = machines
         self._random = random
         self.struck: Counter[str] = Counter()
-        self._ways: dict[str, Callable[[], float]] = {
+        self.ways: dict[str, Callable[[], float]] = {
             "kill": self._kill,
             "freeze": self._freeze,
             "sigterm": self._sigterm,
@@ -56,8 +57,8 @@ class Nemesis:
                 swizzle_at = 0.0
                 self._strike("swizzle", self._swizzle)
             for _ in range(2 if self._random.random() < TWO_AT_ONCE else 1):
-                kind = self._random.choice(tuple(self._ways))
-                self._strike(kind, self._ways[kind])
+                kind = self._random.choice(tuple(self.ways))
+                self._strike(kind, self.ways[kind])
 
     def heal(self) -> None:
         self._ground.store.heal()
@@ -80,7 +81,7 @@ class Nemesis:
     def _somebody(self) -> Machine:
         return self._random.choice(self._machines)
 
-    # the ways; each says how long it lasts
+    # the ways
 
     def _kill(self) -> float:
         machine = self._somebody()

@@ -51,13 +51,16 @@ def verdict_of(outcome: Outcome) -> Iterator[str]:
 
 def lines_of(outcome: Outcome, *, about: str = "", until: float = float("inf")) -> list[str]:
     """The history and the logs in order of time; only what concerns one record, if one is given."""
-    step = about.partition(":")[2]
     found = [
         (entry.at / 1e9, line_of(entry))
         for entry in outcome.entries
-        if not about or entry.op in ABOUT_ALL or entry.record == about or (step and step in str(entry.detail))
+        if not about or entry.op in ABOUT_ALL or entry.record == about or about in str(entry.detail)
     ]
-    found += [(at, f"{who:10}    {what}") for at, who, what in outcome.told if not about or about in what]
+    found += [
+        (at, f"{who:10}    {what}")
+        for at, who, what in outcome.told
+        if not about or f"{about} " in f"{what} "
+    ]
     found.sort(key=lambda one: one[0])
     return [f"{at:10.4f} {text}" for at, text in found if at <= until]
 

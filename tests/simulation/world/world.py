@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import sys
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 from pavane.app import App
 from pavane.client.client import Client
+from pavane.core import agenda
 from pavane.core.record import Record
 from pavane.runtime.clock import SystemClock
 from pavane.settings import Settings
@@ -87,7 +87,7 @@ class Outcome:
     Attributes:
         steps: handlers and undos that ran.
         faults: by kind: the nemesis's, the places' that fired, deaths.
-        outcomes: runs by how they ended.
+        outcomes: runs by their status in the end.
         recovery: seconds of virtual time from the healing to rest.
         violations: what must not be, a sentence each.
         entries, told: the history, and what machines logged, where they were asked for.
@@ -127,7 +127,7 @@ class World:
             ledger=MemoryLedger(self._now_ns),
             settings=self.settings,
         )
-        self.app: App = build(self.plan, lambda: nullcontext(None))  # type: ignore[arg-type, return-value]
+        self.app: App = build(self.plan, lambda: nullcontext(None))  # type: ignore[arg-type]
         self.machines = self._machines()
         self.nemesis = Nemesis(self.ground, self.machines, Random(f"nemesis/{seed}"))
         self.healed_at = 0.0
@@ -194,7 +194,7 @@ class World:
         for machine in self.machines:
             machine.boot()
         while not all(machine.ready for machine in self.machines):
-            await asyncio.sleep(0.05)
+            await self.loop.sleep(0.05)
         self.ground.chances.on = True
         # One long fault to the checker: only when it has ended, everything has to go on soon.
         self._places = self.ground.history.note(
@@ -235,7 +235,7 @@ class World:
         while not self._rests():
             if self.loop.time() > give_up:
                 return False
-            await asyncio.sleep(0.5)
+            await self.loop.sleep(0.5)
         return True
 
     def _restless(self) -> list[str]:
@@ -250,8 +250,9 @@ class World:
                 head = record.head
                 rows = [(row.step, row.state) for row in record.steps.values()]
                 found.append(
-                    f"{key} {head.phase}: outbox {list(record.outbox.values())}, {head.leases}+{head.other_leases} leases,"
-                    f" {head.retrying} retrying, timers {list(record.timers)}, {rows}"
+                    f"{key} {head.phase}: outbox {list(record.outbox.values())},"
+                    f" {head.leases}+{head.other_leases} leases, {head.retrying} retrying,"
+                    f" timers {list(record.timers)}, {rows}"
                 )
         return found
 
@@ -284,17 +285,14 @@ class World:
             seed=self.seed,
             steps=sum(one.op == "handler" and one.type == "invoke" for one in ground.history.entries),
             runs=len(runs),
-            faults=self.nemesis.struck + ground.chances.fired + self._deaths(),
-            outcomes=Counter(record.head.phase for record in runs),
+            faults=self.nemesis.struck + ground.chances.fired,
+            outcomes=Counter(agenda.status_of(record) for record in runs),
             recovery=self.loop.time() - self.healed_at,
             virtual=self.loop.time(),
             turns=self.loop.turns,
             did=self.people.did,
             violations=self.failures,
         )
-
-    def _deaths(self) -> Counter[str]:
-        return Counter(crash=sum(machine.deaths for machine in self.machines))
 
     def _rests(self) -> bool:
         return (

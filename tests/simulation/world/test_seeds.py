@@ -1,0 +1,45 @@
+"""Two thousand worlds keep every promise, whatever goes wrong in them; so do those that once did not."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from tests.simulation.world import trace
+from tests.simulation.world.chances import CRASHES, PLACES
+from tests.simulation.world.seeds import Total, play
+from tests.simulation.world.world import World, simulate
+
+FIRST, COUNT = int(os.environ.get("FROM", "1")), int(os.environ.get("SEEDS", "2000"))
+
+FOUND = {
+    57: "a letter was hidden in a round that the broker had failed",
+    324: "a relay whose clock was an hour behind the store's left its shards alone",
+}
+"""Seeds that found something in pavane, as the world was then."""
+
+STATUSES = {"completed", "failed", "compensated", "cancelled", "stalled", "paused"}
+
+
+@pytest.mark.timeout(1200)
+def test_every_world_keeps_every_promise(capsys: pytest.CaptureFixture[str]) -> None:
+    began, total = time.monotonic(), Total()
+    for outcome in play(range(FIRST, FIRST + COUNT)):
+        total.add(outcome)
+    with capsys.disabled():
+        print(f"\nsimulation: {time.monotonic() - began:.0f} s\n{total}")
+        for seed in sorted(total.failed)[:2]:
+            print(trace.failure(seed))
+    assert total.failed == {}
+    assert total.steps >= 60 * total.seeds
+    assert total.faults.total() >= 3 * total.seeds
+    kinds = {*PLACES, *CRASHES, *World(FIRST).nemesis.ways, "swizzle"}
+    assert COUNT < 1000 or kinds - total.faults.keys() == set(), "faults that never struck"
+    assert COUNT < 1000 or STATUSES - total.outcomes.keys() == set(), "statuses that no run had"
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_what_was_found_once_stays_mended(seed: int) -> None:
+    assert simulate(seed).violations == [], FOUND[seed]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,9 @@ MOVED_WITHIN = 5.0
 
 AWAY, CUT_OFF = 12.0, 25.0
 """Seconds without a majority; seconds of a partition, which the nodes need some of to notice."""
+
+EMPTY_WITHIN = 30.0
+"""Seconds for second copies of what is done already, and for the figures, which nodes gather every five."""
 
 BACK_WITHIN = 45.0
 """Seconds without any step where time passes before anybody can notice: three heartbeats and reconnecting."""
@@ -68,8 +72,7 @@ async def lose_nodes(folder: Path, say: Say) -> list[Scenario]:
         say("Three nodes of RabbitMQ are one cluster.")
         async with Traffic.flowing(cluster.url, redis.url, folder) as traffic:
             found = [await one(cluster, traffic, say) for one in SCENARIOS]
-        found.append(emptied(cluster))
-        return found
+            return [*found, await emptied(cluster)]
 
 
 async def kill_leader(cluster: Cluster, traffic: Traffic, say: Say) -> Scenario:
@@ -160,11 +163,14 @@ async def scenario(
     return Scenario(name, told, [*passed.wrong, *slow])
 
 
-def emptied(cluster: Cluster) -> Scenario:
-    """When all is over every queue is empty, on every node."""
-    left = {node.node: left_in_queues(node) for node in cluster.nodes}
-    wrong = [f"{node} still has {queues}" for node, queues in left.items() if queues]
-    return Scenario("every queue is empty on every node", f"{len(left)} nodes asked", wrong)
+async def emptied(cluster: Cluster) -> Scenario:
+    """Soon after all is over every queue is empty, on every node."""
+    end = time.monotonic() + EMPTY_WITHIN
+    while True:
+        left = {node.node: await asyncio.to_thread(left_in_queues, node) for node in cluster.nodes}
+        wrong = [f"{node} still has {queues}" for node, queues in left.items() if queues]
+        if not wrong or time.monotonic() > end:
+            return Scenario("every queue is empty on every node", f"{len(left)} nodes asked", wrong)
 
 
 SCENARIOS = (kill_leader, kill_minority, kill_majority, cut_off, unplug)

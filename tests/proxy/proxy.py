@@ -80,6 +80,11 @@ class FaultProxy(ABC):
         self.faults.heal()
         self._thread.run(self._set(True, True))
 
+    def aim(self, url: str) -> None:
+        """Lead new connections to another server, as whoever follows a failover does; those that stand are reset."""
+        self._target = urlsplit(url)
+        self.reset()
+
     def reset(self) -> None:
         """End all connections at once, as a server does that has forgotten them (RST)."""
         self._thread.run(self._reset())

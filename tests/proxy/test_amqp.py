@@ -13,6 +13,7 @@ from pavane.testing.conformance.broker_stage import Inbox, Stage, eventually
 from tests.proxy import AmqpProxy
 
 
+@pytest.mark.fault("B9")
 async def test_a_confirm_that_is_lost_is_missed_by_its_publisher_and_the_message_is_there(
     amqp: AmqpProxy, broker: RabbitMQBroker, stage: Stage
 ) -> None:
@@ -26,6 +27,7 @@ async def test_a_confirm_that_is_lost_is_missed_by_its_publisher_and_the_message
     await stage.until_ready(stage.first, 2)
 
 
+@pytest.mark.fault("B13")
 async def test_a_repeated_delivery_arrives_twice_and_is_settled_once(
     amqp: AmqpProxy, broker: RabbitMQBroker, stage: Stage
 ) -> None:
@@ -92,6 +94,7 @@ async def test_what_is_held_for_a_channel_that_was_reset_comes_again_from_the_br
     assert delivery.delivery_count == 1
 
 
+@pytest.mark.fault("B6")
 async def test_a_consumer_whose_channel_the_broker_ends_comes_back(
     amqp: AmqpProxy, broker: RabbitMQBroker, stage: Stage
 ) -> None:
@@ -111,6 +114,7 @@ async def test_a_consumer_whose_channel_the_broker_ends_comes_back(
     assert subscription.ready
 
 
+@pytest.mark.fault("N3")
 async def test_a_half_open_connection_is_found_by_its_silence(
     amqp: AmqpProxy, broker: RabbitMQBroker, stage: Stage
 ) -> None:

@@ -82,6 +82,7 @@ async def test_a_line_that_passes_nothing_accepts_and_brings_all_when_it_is_heal
     other[1].transport.abort()
 
 
+@pytest.mark.fault("N1")
 async def test_one_way_only_the_command_is_executed_and_nobody_hears_of_it(
     resp: RedisProxy, line: Line, namespace: str
 ) -> None:

@@ -40,6 +40,7 @@ async def asked_twice(
     return answer
 
 
+@pytest.mark.fault("R7")
 async def test_a_begin_whose_reply_is_lost_is_granted_once(
     resp: RedisProxy, redis_server: RedisServer, store: RedisStore
 ) -> None:
@@ -51,6 +52,7 @@ async def test_a_begin_whose_reply_is_lost_is_granted_once(
     assert [row.work.grants for row in record.steps.values()] == [1]
 
 
+@pytest.mark.fault("R7")
 async def test_a_commit_whose_reply_is_lost_is_committed_once(
     resp: RedisProxy, redis_server: RedisServer, store: RedisStore
 ) -> None:
@@ -77,6 +79,7 @@ async def test_other_replies_pass_until_the_one_that_is_lost(resp: RedisProxy, s
     assert isinstance(await stage.commit(stage.job(), grant.token), Committed)
 
 
+@pytest.mark.fault("R7")
 async def test_any_reply_can_be_lost(resp: RedisProxy, store: RedisStore) -> None:
     resp.faults.lose_replies, resp.faults.replies_to_lose = frozenset({"*"}), 2
     for _ in range(2):

@@ -21,7 +21,8 @@ from services.demo.options import BadOptions
 from tests.chaos.storm.fleet import Hangs
 from tests.chaos.storm.plan import Plan
 from tests.chaos.storm.report import document, sentences
-from tests.chaos.storm.storm import Result, play
+from tests.chaos.storm.result import Result
+from tests.chaos.storm.storm import play
 from tests.servers import ServerError
 
 OK, VIOLATED, BAD_USE, INTERRUPTED = 0, 1, 2, 130

@@ -22,7 +22,7 @@ from pavane.core.topology import queues_of
 from pavane.errors import StateLost
 from pavane.runtime.topology import apply
 from tests.chaos.storm.field import Field
-from tests.chaos.storm.verdict import Sides
+from tests.chaos.storm.side import Side
 from tests.checker.history import read_folder
 from tests.proxy.resp import end_of
 from tests.servers import RedisServer
@@ -85,10 +85,8 @@ async def rewind(field: Field, random: Random) -> frozenset[str]:
         return await asyncio.to_thread(forget_last, field.redis, random.randint(*FORGOTTEN))
 
 
-async def flush(field: Field, start: Callable[[str], Awaitable[object]], sides: Sequence[Sides]) -> list[str]:
+async def flush(field: Field, start: Callable[[str], Awaitable[object]], sides: Sequence[Side]) -> list[str]:
     """Let Redis forget everything; sentences for whatever went on, and for messages that are gone.
-
-    Afterwards the loss is accepted (`topology apply --new-epoch`), and every process is started anew.
 
     Args:
         start: starts a run of this id.
@@ -111,10 +109,18 @@ async def flush(field: Field, start: Callable[[str], Awaitable[object]], sides: 
     ]
     if after < before:
         wrong.append(f"{before} messages waited before FLUSHALL, and {after} after it")
+    return wrong
+
+
+async def accept(field: Field, sides: Sequence[Side]) -> None:
+    """Accept the loss (`topology apply --new-epoch`), and start every process anew: the old ones know the old state.
+
+    Args:
+        sides: connected since.
+    """
     for side in sides:
         await apply(side.store, side.broker, side.topology, accept_loss=True)
     await asyncio.gather(*(replica.replace() for replica in field.replicas))
-    return wrong
 
 
 async def refusals(start: Callable[[str], Awaitable[object]]) -> list[str]:
@@ -133,7 +139,7 @@ async def refusals(start: Callable[[str], Awaitable[object]]) -> list[str]:
     return wrong
 
 
-async def waiting(sides: Sequence[Sides]) -> int:
+async def waiting(sides: Sequence[Side]) -> int:
     """Messages that are ready, in all queues."""
     counts = [count for side in sides for count in await side.broker.count(queues_of(side.topology))]
     return sum(count.ready for count in counts if count is not None)

@@ -51,7 +51,7 @@ log = logging.getLogger("tests.chaos")
 
 
 @asynccontextmanager
-async def client_of(field: Field, cast: Cast, idle_after: float) -> AsyncGenerator[Client, None]:
+async def client_of(field: Field, cast: Cast, name: str, idle_after: float) -> AsyncGenerator[Client, None]:
     """A recorded client that goes through the client's proxies."""
     amqp, redis = field.client_proxies
     settings = Settings(
@@ -66,7 +66,7 @@ async def client_of(field: Field, cast: Cast, idle_after: float) -> AsyncGenerat
     )
     store, broker = connect(settings)
     await open_pair(store, broker)
-    history = History.in_folder(field.folder / cast, "client")
+    history = History.in_folder(field.folder / cast, name)
     recorded = RecordingStore(store, history), RecordingBroker(broker, history)
     try:
         yield Client.over(*recorded, settings=settings, clock=SystemClock())
@@ -116,6 +116,16 @@ class Load:
         self.people = People(generated, choreography(plan.seed), Random(f"{plan.seed}/people"))
         self.planned: dict[str, Planned] = {}
         self.redriven: list[str] = []
+
+    @property
+    def accepted(self) -> int:
+        """Starts that were answered."""
+        return sum(one.asked == "ok" for one in (*self.planned.values(), *self.people.planned.values()))
+
+    def goes_on_with(self, reference: Client, generated: Client) -> None:
+        """Other clients, on connections of their own."""
+        self._client = reference
+        self.people.client = generated
 
     async def prepare(self) -> None:
         """Fill the stock and the catalogue."""

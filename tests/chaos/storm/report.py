@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.chaos.storm.storm import Result
+from tests.chaos.storm.result import Result
 
 
 def document(result: Result) -> dict[str, Any]:

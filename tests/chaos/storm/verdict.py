@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 
 from contracts.orders import OrderPlaced
 from contracts.trips import TripRequested
-from pavane import Client, RunStatus
-from pavane.core.topology import Topology
-from pavane.ports.broker import Broker
-from pavane.ports.store import Store
+from pavane import RunStatus
 from services.demo.audit import audit
 from services.demo.books import read_books
 from tests.chaos.judge import judge_keys
 from tests.chaos.storm.field import NEMESIS, Field
 from tests.chaos.storm.load import Load
+from tests.chaos.storm.recovery import SECOND
+from tests.chaos.storm.side import Side
 from tests.chaos.storm.worker import Cast, World, app_of
 from tests.checker.collect import messages_of, records_of
 from tests.checker.evidence import Evidence, Plan, Planned, workers_of
 from tests.checker.history import merged, read_folder
+from tests.checker.verdict import Violation
 from tests.services.agency import read_books as read_trips
 from tests.services.agency import violations as trip_violations
 from tests.workload.build import WORKFLOW
 from tests.workload.events import Started
 
-SECOND = 1_000_000_000
 STARTING: Mapping[Cast, Mapping[str, str]] = {
     "reference": {OrderPlaced.event_name: "order_fulfilment", TripRequested.event_name: "trip_booking"},
     "generated": {Started.event_name: WORKFLOW},
@@ -41,20 +36,8 @@ OUTCOMES: Mapping[Cast, frozenset[str]] = {
 """Statuses that have to be seen; what a generated choreography brings about depends on its seed."""
 
 
-@dataclass(frozen=True)
-class Sides:
-    """One namespace, as it is looked at when nothing is in the way."""
-
-    cast: Cast
-    client: Client
-    store: Store
-    broker: Broker
-    topology: Topology
-    wheel: Sequence[str]
-
-
 async def gather(
-    side: Sides, field: Field, seed: int, planned: Sequence[Planned], faults: Sequence[str]
+    side: Side, field: Field, seed: int, planned: Sequence[Planned], faults: Sequence[str]
 ) -> Evidence:
     """All there is to judge a namespace by."""
     history = merged([*read_folder(field.folder / side.cast), *read_folder(field.folder / NEMESIS)])
@@ -69,7 +52,7 @@ async def gather(
         history=history,
         records=await records_of(side.store, history),
         effects=effects,
-        queues=await messages_of(side.broker, side.topology, side.wheel),
+        queues=await messages_of(side.broker, side.topology, side.rest.wheel),
         workers=workers_of(app.workers, [worker.full_name for worker in app.workers] if generated else ()),
         plan=Plan(
             starts=tuple(planned),
@@ -113,31 +96,8 @@ def processes(field: Field, grace: float) -> Iterator[str]:
             yield f"a process took {seconds:.1f} s to end after SIGTERM"
 
 
-@dataclass
-class Recovery:
-    """Of a kind of fault, in seconds, at worst.
-
-    Attributes:
-        after: from its end to the next commit.
-        standstill: without any commit, from its beginning to the first commit after its end.
-    """
-
-    after: float = 0.0
-    standstill: float = 0.0
-
-
-def recoveries(evidence: Evidence) -> dict[str, Recovery]:
-    """How long each kind of fault held up this namespace."""
-    commits = [entry.at for entry in evidence.history if entry.op == "commit" and entry.type == "ok"]
-    worst: dict[str, Recovery] = defaultdict(Recovery)
-    for fault in evidence.operations.of("nemesis"):
-        if fault.ended is None:
-            continue
-        first, end = bisect_left(commits, fault.asked.at), bisect_left(commits, fault.ended.at)
-        moments = [fault.asked.at, *commits[first : end + 1]]
-        one = worst[fault.asked.what]
-        if end < len(commits):
-            one.after = max(one.after, (commits[end] - fault.ended.at) / SECOND)
-            gaps = (later - earlier for earlier, later in pairwise(moments))
-            one.standstill = max(one.standstill, *(gap / SECOND for gap in gaps))
-    return dict(worst)
+def lost(violation: Violation, rewound: frozenset[str]) -> bool:
+    """Whether it follows from writes that Redis was made to forget. That pavane keeps silent about it never does."""
+    if violation.invariant == "I2":
+        return False
+    return violation.record in rewound or any(f"{name}:" in violation.what for name in rewound)

@@ -84,14 +84,10 @@ class LateEventsPublished(PublishBeforeCommit):
 class CopiesAreNotCompared(Culprit):
     """Nobody asks which generation a delivery is of: an old retry copy is as good as the newest."""
 
+    inside = True
+
     async def store_begin(self, call: c.Begin) -> a.BeginAnswer:
         return await self.store.begin(replace(call, generation=NEVER_OLD))
-
-
-class CopiesAreNotComparedByTheStore(CopiesAreNotCompared):
-    """The same mistake in the adapter."""
-
-    inside = True
 
 
 class RelayOff(Culprit):
@@ -104,16 +100,27 @@ class RelayOff(Culprit):
 
 
 class HeaderTrustedAttempts(Culprit):
-    """Attempts are counted by the generation that a delivery's header claims, instead of in the record."""
+    """Attempts are counted by what a delivery's headers claim, its deliveries among them, instead of in the record."""
 
     inside = True
 
     def __init__(self) -> None:
         super().__init__()
+        self._delivered: dict[object, int] = {}
         self._claimed: dict[tuple[str, str], int] = {}
 
+    async def broker_consume(
+        self, queue: str, *, prefetch: int, receive: Callable[[Delivery], None]
+    ) -> Subscription:
+        def received(delivery: Delivery) -> None:
+            self._delivered[delivery.message.headers.get("cloudEvents_id")] = delivery.delivery_count
+            receive(delivery)
+
+        return await self.broker.consume(queue, prefetch=prefetch, receive=received)
+
     async def store_begin(self, call: c.Begin) -> a.BeginAnswer:
-        self._claimed[call.step, call.kind] = call.generation
+        counted = self._delivered.get(call.step.partition(":")[2], 0)
+        self._claimed[call.step, call.kind] = call.generation + counted
         return await self.store.begin(call)
 
     async def store_fail(self, call: c.Fail) -> a.FailAnswer:

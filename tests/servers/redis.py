@@ -44,7 +44,11 @@ class RedisServer(PrivateServer):
             "daemonize": "no",
         } | self._options
         overrides = [word for key, value in settings.items() for word in (f"--{key}", value)]
-        return [program, str(DEPLOY / "redis" / "redis.conf"), *overrides]
+        # A copy: a server rewrites the file that it was started with (CONFIG REWRITE; every failover of Sentinel).
+        configuration = self.folder / "redis.conf"
+        if not configuration.exists():
+            shutil.copy(DEPLOY / "redis" / "redis.conf", configuration)
+        return [program, str(configuration), *overrides]
 
     def _is_ready(self) -> bool:
         return answers(self.port, b"PING\r\n", b"+PONG")

@@ -145,11 +145,16 @@ def published(rows: Iterable[a.Publication]) -> list[list[Any]]:
     ]
 
 
+NAMES: dict[type, tuple[str, ...]] = {}
+"""Of each class's fields: a simulation asks a million times."""
+
+
 def plain(value: Any, without: set[str]) -> dict[str, Any]:
     """The fields of a call or answer that are plain values, and say anything."""
-    every = {field.name: getattr(value, field.name) for field in fields(value)}
+    kind = type(value)
+    names = NAMES.get(kind) or NAMES.setdefault(kind, tuple(field.name for field in fields(kind)))
     return {
         name: said
-        for name, said in every.items()
-        if name not in without and isinstance(said, PLAIN) and said not in ("", False)
+        for name in names
+        if name not in without and isinstance(said := getattr(value, name), PLAIN) and said not in ("", False)
     }

@@ -86,7 +86,8 @@ async def test_the_second_time_it_is_a_dead_letter_that_can_be_redriven(stage: S
 
     await eventually("its message, which a quorum queue counts late", queued)
     assert await queued() == 1
-    assert (await stage.client.dead_letters.redrive(letter.id)).done == 1
+    # All that were given up so, and no others: what a deployment has done to many is repaired at once.
+    assert (await stage.client.dead_letters.redrive(error="probably innocent")).done == 1
     async with stage.process():
         assert (await stage.ending("k")).status == "completed"
         await stage.nothing_waits()

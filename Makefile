@@ -4,7 +4,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench kill-test simulate crash-matrix chaos chaos-cluster soak check-long
+.PHONY: help setup demo test check bench kill-test simulate crash-matrix chaos chaos-cluster soak planted check-long
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ chaos-cluster: setup ## a three-node RabbitMQ that loses nodes and is partitione
 
 soak: setup ## 250 steps a second without faults: nothing may grow (MINUTES=30, JSON=1)
 	@$(PYTHON) -m tests.soak
+
+planted: setup ## plant two dozen bugs, one after the other: which tier catches which (BUG=name, STORM=1)
+	@$(PYTHON) -m tests.planted
 
 check-long: ## all tests, the crash matrix, three minutes of chaos, the planted bugs
 	@$(MAKE) --no-print-directory test

@@ -32,20 +32,13 @@ OPENED = ("pavane.app.connect", "pavane.app.embedded_pair", "pavane.client.clien
 
 
 @contextmanager
-def recorded_ports(
-    history: History, process: str = "", *, planted: Callable[[Store, Broker], Pair] | None = None
-) -> Generator[None]:
-    """Record every pair that pavane opens in here, and the handlers of every app.
-
-    `planted` may wrap a pair once more, outside of the recorders: what it does to the calls is then recorded as if
-    the process itself had done it.
-    """
+def recorded_ports(history: History, process: str = "") -> Generator[None]:
+    """Record every pair that pavane opens in here, and the handlers of every app."""
 
     def recording(connect: Callable[..., Pair]) -> Callable[..., Pair]:
         def connected(*arguments: Any) -> Pair:
             store, broker = connect(*arguments)
-            pair: Pair = RecordingStore(store, history, process), RecordingBroker(broker, history, process)
-            return planted(*pair) if planted is not None else pair
+            return RecordingStore(store, history, process), RecordingBroker(broker, history, process)
 
         return connected
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +17,9 @@ from tests.checker.collect import found_in, place_of, records_of
 from tests.checker.evidence import Evidence, Found, Plan, workers_of
 from tests.checker.history import History
 from tests.checker.ledger import MemoryLedger
-from tests.checker.recording import Pair, RecordingBroker, RecordingStore, recording_workers
+from tests.checker.recording import RecordingBroker, RecordingStore, recording_workers
 
 MILLISECOND = 1_000_000
-Planted = Callable[[Store, Broker], Pair]
-
-
-def as_it_is(store: Store, broker: Broker) -> Pair:
-    return store, broker
 
 
 @dataclass(slots=True)
@@ -63,30 +58,23 @@ def lying_in(harness: Harness) -> list[Found]:
 
 
 @asynccontextmanager
-async def recorded(
-    app: App, seed: int, *, planted: Planted = as_it_is, ledger: MemoryLedger | None = None
-) -> AsyncGenerator[Recorded]:
-    """An entered harness whose processes and client are recorded.
-
-    Args:
-        planted: wraps the ports of each process once more, outside of the recorders.
-        ledger: that the app's services have.
-    """
+async def recorded(app: App, seed: int, *, ledger: MemoryLedger | None = None) -> AsyncGenerator[Recorded]:
+    """An entered harness whose processes and client are recorded. `ledger`: that the app's services have."""
     harness = Harness(app, seed=seed)
     history = History("client", now=lambda: harness._clock.now() * MILLISECOND)
-    with recorded_parts(history, planted):
+    with recorded_parts(history):
         async with harness:
             yield Recorded(harness, history, ledger or MemoryLedger(history.now))
 
 
 @contextmanager
-def recorded_parts(history: History, planted: Planted) -> Generator[None]:
+def recorded_parts(history: History) -> Generator[None]:
     """Whatever makes a process or a client in here is given recorders instead of the ports."""
     make, over = App.process, Client.over
 
     def process(app: App, store: Store, broker: Broker, *rest: Any, **named: Any) -> Any:
         name = str(named.get("host") or "process")
-        pair = planted(RecordingStore(store, history, name), RecordingBroker(broker, history, name))
+        pair = RecordingStore(store, history, name), RecordingBroker(broker, history, name)
         named["workers"] = recording_workers(named.get("workers") or app.workers, history, name)
         history.note("ok", "process", process=name, detail={"what": "started"})
         return make(app, *pair, *rest, **named)

@@ -10,7 +10,6 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
-from pavane import Reject
 from pavane.core.record import Record
 from tests.checker.evidence import Evidence, Plan, Planned
 from tests.checker.history import Entry
@@ -24,12 +23,10 @@ async def afternoon() -> Evidence:
     ledger = MemoryLedger(lambda: 1)
     async with recorded(post(ledger), seed=7, ledger=ledger) as story:
         harness = story.harness
-        harness.fail("post.pack", OSError)
-        await harness.start(parcels, Asked(parcel="a"))
+        await harness.start(parcels, Asked(parcel="a", torn=1))
         await harness.start(parcels, Asked(parcel="b", refused=True))
         await harness.advance(120)
-        harness.fail("post.label", Reject("no such street"))
-        await harness.start(parcels, Asked(parcel="c"))
+        await harness.start(parcels, Asked(parcel="c", lost=True))
         await harness.advance(10)
         held = await harness.start(parcels, Asked(parcel="e"))
         await held.pause("by hand")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 from unittest.mock import patch
 
 from tests.checker.history import History
@@ -16,8 +17,8 @@ from tests.planted import culprits
 from tests.planted.core_bugs import Planting
 from tests.planted.ports import BrokerPort, Culprit, StorePort
 
-Tier = Literal["model", "walks", "simulation", "storm"]
-TIERS: Final[tuple[Tier, ...]] = ("model", "walks", "simulation", "storm")
+Tier = Literal["model", "walks", "simulation", "servers", "storm"]
+TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class Bug:
     Attributes:
         core: plants it in the transitions, for tiers that run those as they are.
         ports: plants it in the ports of a process, for tiers that have processes; they take it before `core`.
+        runtime: plants it in what processes compute, for the same tiers, beside `ports`.
         rule: the same as a rule that the model leaves out; `scenario`: the story in which that matters.
         relay: whether the model may have one.
         caught_by: tiers that must catch it.
@@ -35,6 +37,7 @@ class Bug:
     name: str
     core: Planting | None = None
     ports: type[Culprit] | None = None
+    runtime: Planting | None = None
     rule: Bugs | None = None
     scenario: str = ""
     relay: bool = True
@@ -43,7 +46,7 @@ class Bug:
     @property
     def what(self) -> str:
         """In a sentence."""
-        told: Any = self.ports or self.core
+        told: Any = self.ports or self.core or self.runtime
         return str(told.__doc__).strip().partition("\n")[0]
 
 
@@ -62,14 +65,14 @@ BUGS: Final[tuple[Bug, ...]] = (
         rule=Bugs(ack_before_publish=True),
         scenario="success, two copies",
         relay=False,
-        caught_by=("model", "simulation"),
+        caught_by=("model", "simulation", "servers"),
     ),
     Bug(
         name="publish before commit",
         ports=culprits.PublishBeforeCommit,
         rule=Bugs(publish_before_commit=True),
         scenario="success, two copies",
-        caught_by=("model", "simulation"),
+        caught_by=("model", "simulation", "servers"),
     ),
     Bug(
         name="no dedupe",
@@ -97,7 +100,7 @@ BUGS: Final[tuple[Bug, ...]] = (
         scenario="retry and dead letter",
         caught_by=("simulation",),
     ),
-    Bug(name="relay off", ports=culprits.RelayOff, caught_by=("simulation",)),
+    Bug(name="relay off", ports=culprits.RelayOff, caught_by=("simulation", "servers")),
     Bug(name="header-trusted attempts", ports=culprits.HeaderTrustedAttempts, caught_by=("simulation",)),
     Bug(name="lease on worker clock", ports=culprits.LeaseOnWorkerClock, caught_by=("simulation",)),
     # subtler ones
@@ -112,26 +115,28 @@ BUGS: Final[tuple[Bug, ...]] = (
         ports=culprits.HoldForgets,
         rule=Bugs(paused_is_acked=True),
         scenario="pause and resume",
-        caught_by=("model", "simulation"),
+        caught_by=("model", "simulation", "servers"),
     ),
     Bug(
         name="ack before the retry copy",
         rule=Bugs(ack_before_copy=True),
         ports=culprits.AckBeforePublish,
         scenario="retry and dead letter",
-        caught_by=("model", "simulation"),
+        caught_by=("model", "simulation", "servers"),
     ),
     Bug(name="join counts copies", core=core.join_counts_copies, caught_by=("walks", "simulation")),
-    Bug(name="late events published", ports=culprits.LateEventsPublished, caught_by=("simulation",)),
+    Bug(
+        name="late events published", ports=culprits.LateEventsPublished, caught_by=("simulation", "servers")
+    ),
     Bug(name="confirm ignored", ports=culprits.ConfirmIgnored, caught_by=("simulation",)),
-    Bug(name="letters dropped", ports=culprits.LettersDropped, caught_by=("simulation",)),
+    Bug(name="letters dropped", ports=culprits.LettersDropped, caught_by=("simulation", "servers")),
     Bug(name="begin id shared", ports=culprits.BeginIdShared, caught_by=("simulation",)),
-    Bug(name="timers too early", ports=culprits.TimersTooEarly, caught_by=("simulation",)),
-    Bug(name="data lost", ports=culprits.DataLost, caught_by=("simulation",)),
-    Bug(name="delay lost", ports=culprits.DelayLost, caught_by=("simulation",)),
-    Bug(name="stale read", ports=culprits.StaleRead, caught_by=("simulation",)),
-    Bug(name="key for each attempt", core=core.key_for_each_attempt, caught_by=("simulation",)),
-    Bug(name="ids for each commit", core=core.ids_for_each_commit, caught_by=("simulation",)),
+    Bug(name="timers too early", ports=culprits.TimersTooEarly, caught_by=("simulation", "servers")),
+    Bug(name="data lost", ports=culprits.DataLost, caught_by=("simulation", "servers")),
+    Bug(name="delay lost", ports=culprits.DelayLost, caught_by=("simulation", "servers")),
+    Bug(name="stale read", ports=culprits.StaleRead, caught_by=("simulation", "servers")),
+    Bug(name="key for each attempt", runtime=core.key_for_each_attempt, caught_by=("simulation", "servers")),
+    Bug(name="ids for each commit", runtime=core.ids_for_each_commit, caught_by=("simulation",)),
 )
 
 
@@ -155,13 +160,13 @@ class Plant:
     def store(self, store: Any, history: History, process: str = "") -> Any:
         culprit = self._of(process)
         if culprit.inside:
-            return RecordingStore(StorePort(store, culprit), history, process)  # type: ignore[arg-type]
+            return RecordingStore(StorePort(store, culprit), history, process)
         return StorePort(RecordingStore(store, history, process), culprit)
 
     def broker(self, broker: Any, history: History, process: str = "") -> Any:
         culprit = self._of(process)
         if culprit.inside:
-            return RecordingBroker(BrokerPort(broker, culprit), history, process)  # type: ignore[arg-type]
+            return RecordingBroker(BrokerPort(broker, culprit), history, process)
         return BrokerPort(RecordingBroker(broker, history, process), culprit)
 
 
@@ -169,6 +174,8 @@ class Plant:
 def planted(one: Bug, *modules: str) -> Generator[None]:
     """Plant a bug while the block runs: in the ports that these modules record, or else in the core."""
     with ExitStack() as stack:
+        if one.runtime is not None:
+            stack.enter_context(one.runtime())
         if one.ports is not None and modules:
             plant = Plant(one.ports)
             for module in modules:
@@ -177,6 +184,15 @@ def planted(one: Bug, *modules: str) -> Generator[None]:
         elif one.core is not None:
             stack.enter_context(one.core())
         yield
+
+
+VARIABLE: Final = "PAVANE_TEST_PLANTED"
+
+
+def planted_from_environment(module: str) -> AbstractContextManager[None]:
+    """Plant the bug that PAVANE_TEST_PLANTED names, if any, in the ports that this module records."""
+    name = os.environ.get(VARIABLE)
+    return planted(bug(name), module) if name else nullcontext()
 
 
 def must_be_caught() -> Mapping[Tier, list[str]]:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from unittest.mock import patch
 
 from pavane.core import pausing
 from tests.model.scenarios import SCENARIOS
-from tests.planted.bugs import Bug, Tier, planted
+from tests.planted.bugs import VARIABLE, Bug, Tier, planted
+from tests.planted.servers import day
+from tests.servers import RabbitServer, RedisServer
 from tests.simulation.walks.test_walks import seeded, walk_along
 from tests.simulation.world.world import simulate
 
 WALKS = 800
 WORLDS = 40
 RECORDED_IN_WORLDS = ("tests.simulation.world.machine",)
+RECORDED_ON_SERVERS = "tests.checker.recording"
 
 Caught = str | None
 """Where and by what; `None`: not at all."""
@@ -58,6 +67,37 @@ def by_simulation(bug: Bug, seeds: Iterable[int] = range(1, WORLDS)) -> Caught:
     return None
 
 
+def by_servers(bug: Bug) -> Caught:
+    """A day at the post on real servers, which all bugs share."""
+    if bug.ports is None and bug.runtime is None:
+        return None
+    rabbit, redis = servers()
+    with planted(bug, RECORDED_ON_SERVERS):
+        violations = asyncio.run(day(rabbit, redis))
+    return violations[0] if violations else None
+
+
+@cache
+def servers() -> tuple[RabbitServer, RedisServer]:
+    """Private servers that end with this process."""
+    return RabbitServer().start(), RedisServer().start()
+
+
+def by_storm(bug: Bug) -> Caught:
+    """Half a minute of faults on real servers, processes and proxies of its own; with `STORM=1` alone."""
+    if not os.environ.get("STORM") or (bug.ports is None and bug.runtime is None):
+        return None
+    said = subprocess.run(
+        [sys.executable, "-m", "tests.chaos.storm"],
+        env={**os.environ, VARIABLE: bug.name, "MINUTES": "0.5", "JSON": "1", "SEED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ).stdout
+    document = json.loads(said.strip().splitlines()[-1])
+    return str(document["violations"][0]) if document["violations"] else None
+
+
 def first_line(error: BaseException) -> str:
     return (str(error) or type(error).__name__).partition("\n")[0]
 
@@ -66,4 +106,6 @@ CATCHERS: Mapping[Tier, Callable[[Bug], Caught]] = {
     "model": by_the_model,
     "walks": by_walks,
     "simulation": by_simulation,
+    "servers": by_servers,
+    "storm": by_storm,
 }

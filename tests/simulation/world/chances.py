@@ -47,15 +47,18 @@ class Chances:
         fired: how often each has.
     """
 
-    def __init__(self, chance: Random, *, active: float = ACTIVE, fires: float = FIRES) -> None:
+    def __init__(self, chance: Random, *, without: frozenset[str] = frozenset()) -> None:
+        """Args:
+        without: places that are active all the same do nothing.
+        """
         self.on = True
         self.fired: Counter[str] = Counter()
         self._random = chance
-        self._fires = fires
-        self._active = frozenset(place for place in (*PLACES, *CRASHES) if chance.random() < active)
+        active = frozenset(place for place in (*PLACES, *CRASHES) if chance.random() < ACTIVE)
+        self._active = active - without
 
-    def maybe(self, place: str, fires: float | None = None) -> bool:
-        if place in self._active and self.on and self._random.random() < (fires or self._fires):
+    def maybe(self, place: str, fires: float = FIRES) -> bool:
+        if place in self._active and self.on and self._random.random() < fires:
             self.fired[place] += 1
             return True
         return False

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
-MOST_TURNS: Final = 400_000
+MOST_TURNS: Final = 100_000
 """Callbacks at one moment of virtual time after which it is said that this never ends."""
 
 
@@ -111,7 +111,7 @@ class WorldLoop(asyncio.BaseEventLoop):
         self.turns = 0
         self.strays: list[dict[str, Any]] = []
         self.over = False
-        self.set_task_factory(self._task)
+        self.set_task_factory(self._task)  # type: ignore[arg-type]
         self.set_exception_handler(lambda _, context: self.strays.append(context))
 
     def time(self) -> float:

@@ -22,10 +22,21 @@ class Nemesis:
     ways: by kind; each says how many seconds it lasts.
     """
 
-    def __init__(self, ground: Ground, machines: list[Machine], random: Random) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        machines: list[Machine],
+        random: Random,
+        *,
+        without: frozenset[str] = frozenset(),
+    ) -> None:
+        """Args:
+        without: kinds whose turn comes and that do nothing.
+        """
         self._ground = ground
         self._machines = machines
         self._random = random
+        self._without = without
         self.struck: Counter[str] = Counter()
         self.ways: dict[str, Callable[[], float]] = {
             "kill": self._kill,
@@ -67,6 +78,8 @@ class Nemesis:
             machine.heal()
 
     def _strike(self, kind: str, way: Callable[[], float]) -> None:
+        if kind in self._without:
+            return
         self.struck[kind] += 1
         asked = self._ground.history.note("invoke", "nemesis", process="nemesis", detail={"what": kind}).seq
         lasts = way()

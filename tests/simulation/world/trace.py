@@ -8,8 +8,10 @@ from pathlib import Path
 
 from tests.checker.history import Entry
 from tests.simulation.world.world import Outcome, simulate
+from tests.workload.build import WORKFLOW
 
 ROOT = Path(__file__).resolve().parents[3]
+RUN = f"{WORKFLOW}:"
 ABOUT_ALL = ("nemesis", "process", "crash")
 SIGNS = {"invoke": "->", "ok": "ok", "fail": "no", "info": "??"}
 
@@ -35,11 +37,10 @@ def tell(seed: int, *, until: float = float("inf")) -> int:
 
 
 def failure(seed: int) -> str:
-    """What to print of a seed that failed: the run concerned, or all if no run is."""
+    """What to print of a seed that failed: the first run concerned, or everything if no run is."""
     outcome = simulate(seed, traced=True)
-    about = {word.rstrip(":") for one in outcome.violations for word in one.split()[1:2] if ":" in word}
-    lines = [line for run in sorted(about) for line in lines_of(outcome, about=run)]
-    return "\n".join([*(lines or lines_of(outcome)), *verdict_of(outcome)])
+    named = [word.rstrip(":") for one in outcome.violations for word in one.split() if word.startswith(RUN)]
+    return "\n".join([*lines_of(outcome, about=named[0] if named else ""), *verdict_of(outcome)])
 
 
 def verdict_of(outcome: Outcome) -> Iterator[str]:

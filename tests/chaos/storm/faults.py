@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from random import Random
+from subprocess import TimeoutExpired
 
 import redis
 
 from tests.chaos.storm.field import Field
 from tests.chaos.storm.plan import Kind
+from tests.servers import ServerError
 
 Fault = Callable[[Field, Random, float], Awaitable[None]]
 
@@ -18,6 +20,7 @@ REPEATED_FOR = 3.0
 REPEATED = 0.1
 CLOGGED_EVERY = 0.3
 MOST_PAUSED = 5.0
+TRIES = 3
 
 
 async def kill_worker(field: Field, random: Random, longest: float) -> None:
@@ -53,7 +56,14 @@ async def broker_alarm(field: Field, random: Random, longest: float) -> None:
 
 
 async def watermark(field: Field, *words: str) -> None:
-    await asyncio.to_thread(field.rabbit.rabbitmqctl, "set_vm_memory_high_watermark", *words)
+    """On a busy machine a command of RabbitMQ can take longer than anybody waits: it is given again."""
+    for tries_left in range(TRIES - 1, -1, -1):
+        try:
+            await asyncio.to_thread(field.rabbit.rabbitmqctl, "set_vm_memory_high_watermark", *words)
+            return
+        except (TimeoutExpired, ServerError):
+            if not tries_left:
+                raise
 
 
 async def kill_redis(field: Field, random: Random, longest: float) -> None:

@@ -51,7 +51,9 @@ class Field:
         self.replaced_in: list[float] = []
         self.replicas: list[Replica] = []
         self.client_proxies: tuple[AmqpProxy, RedisProxy]
-        self._cast = [(f"w{number}", CASTS[number % len(CASTS)]) for number in range(1, plan.workers + 1)]
+        self._cast: list[tuple[str, Cast]] = [
+            (f"w{number}", CASTS[number % len(CASTS)]) for number in range(1, plan.workers + 1)
+        ]
         self._environment = SETTINGS | {
             FOLDER: str(folder),
             SEED: str(plan.seed),

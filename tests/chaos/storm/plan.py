@@ -32,7 +32,7 @@ ONCE: Kind = "swizzle"
 """Strikes once in a storm, in the middle of it."""
 
 Mode = Literal["storm", "rewind", "flush"]
-MODES: tuple[Mode, ...] = get_args(Mode)
+MODES: tuple[Mode, Mode, Mode] = ("storm", "rewind", "flush")
 
 PAUSE = (3.0, 8.0)
 """Seconds between two faults."""
@@ -77,7 +77,8 @@ class Plan:
             BadOptions: with what cannot be used.
         """
         given = {name: value for name, value in environment.items() if value}
-        mode = next((mode for mode in MODES if mode == given.get("MODE", "storm")), None)
+        wanted = given.get("MODE", "storm")
+        mode: Mode | None = next((mode for mode in MODES if mode == wanted), None)
         if mode is None:
             raise BadOptions(f"MODE={given['MODE']}: one of {', '.join(MODES)}.")
         try:

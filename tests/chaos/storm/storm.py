@@ -70,11 +70,13 @@ class Storm:
         """For each cast a recorded client behind the client's proxies, and its side seen straight."""
         field, plan = self._field, self._plan
         async with AsyncExitStack() as stack:
-            clients = {
+            clients: Clients = {
                 cast: await stack.enter_async_context(client_of(field, cast, name, plan.idle_after))
                 for cast in CASTS
             }
-            sides = {cast: await stack.enter_async_context(side_of(field, cast, plan.seed)) for cast in CASTS}
+            sides: Sides = {
+                cast: await stack.enter_async_context(side_of(field, cast, plan.seed)) for cast in CASTS
+            }
             yield clients, sides
 
     async def strike(self, load: Load, sides: Sides) -> None:

@@ -6,14 +6,13 @@ import asyncio
 import signal
 from collections import Counter
 
-import redis
-
 from pavane.adapters.redis import RedisStore
 from pavane.core.answers import Granted, Leased
 from pavane.testing.conformance.store_stage import Stage as StoreStage
 from tests.crash.program import LEASE, Ponged
 from tests.crash.stage import Stage, eventually
 from tests.crash.takeover import dies
+from tests.faults.claims import forget_claims
 from tests.servers import RedisServer
 
 
@@ -67,14 +66,6 @@ async def test_a_run_stuck_between_two_finished_steps(stage: Stage, redis_server
     async with stage.process():
         assert (await stage.ending("k")).status == "completed"
     assert len(stage.ledger.starts("line.second")) == len(stage.ledger.starts("line.third")) == 1
-
-
-def forget_claims(stage: Stage, server: RedisServer) -> None:
-    """Let the dead relay's claims on its shards be over, which would take half a minute."""
-    client = redis.Redis.from_url(server.url)
-    claims = list(client.scan_iter(f"{stage.settings.namespace}:*relay*"))
-    assert claims, "no claim was found: are they called otherwise by now?"
-    client.delete(*claims)
 
 
 async def test_a_live_worker_declared_dead(stage: Stage) -> None:

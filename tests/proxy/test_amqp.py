@@ -14,6 +14,7 @@ from tests.proxy import AmqpProxy
 
 
 @pytest.mark.fault("B9")
+@pytest.mark.fault("B9")
 async def test_a_confirm_that_is_lost_is_missed_by_its_publisher_and_the_message_is_there(
     amqp: AmqpProxy, broker: RabbitMQBroker, stage: Stage
 ) -> None:
@@ -27,6 +28,7 @@ async def test_a_confirm_that_is_lost_is_missed_by_its_publisher_and_the_message
     await stage.until_ready(stage.first, 2)
 
 
+@pytest.mark.fault("B13")
 @pytest.mark.fault("B13")
 async def test_a_repeated_delivery_arrives_twice_and_is_settled_once(
     amqp: AmqpProxy, broker: RabbitMQBroker, stage: Stage
@@ -60,6 +62,7 @@ async def test_an_acknowledgement_of_the_copy_alone_acknowledges_nothing(
     await stage.until_ready(stage.first, 1)
 
 
+@pytest.mark.fault("B13")
 async def test_a_delivery_that_is_held_is_overtaken_and_both_are_settled(
     amqp: AmqpProxy, broker: RabbitMQBroker, stage: Stage
 ) -> None:
@@ -94,6 +97,7 @@ async def test_what_is_held_for_a_channel_that_was_reset_comes_again_from_the_br
     assert delivery.delivery_count == 1
 
 
+@pytest.mark.fault("B6")
 @pytest.mark.fault("B6")
 async def test_a_consumer_whose_channel_the_broker_ends_comes_back(
     amqp: AmqpProxy, broker: RabbitMQBroker, stage: Stage

@@ -41,6 +41,7 @@ async def asked_twice(
 
 
 @pytest.mark.fault("R7")
+@pytest.mark.fault("R7")
 async def test_a_begin_whose_reply_is_lost_is_granted_once(
     resp: RedisProxy, redis_server: RedisServer, store: RedisStore
 ) -> None:
@@ -52,6 +53,7 @@ async def test_a_begin_whose_reply_is_lost_is_granted_once(
     assert [row.work.grants for row in record.steps.values()] == [1]
 
 
+@pytest.mark.fault("R7")
 @pytest.mark.fault("R7")
 async def test_a_commit_whose_reply_is_lost_is_committed_once(
     resp: RedisProxy, redis_server: RedisServer, store: RedisStore

@@ -45,14 +45,15 @@ LOAD = Table(
             id="L2",
             fault="A slow consumer, a long backlog.",
             expected="A process holds no more than its prefetch; whoever publishes does not notice.",
-            without="200,000 jobs take minutes: `make soak`.",
+            without="Memory, and what whoever publishes notices, with 200,000 jobs, which take minutes: "
+            "`make soak`.",
         ),
         Row(
             id="L3",
             fault="A dead-letter queue with very many letters.",
             expected="Listed page by page; redriven at a rate that can be set; stopped at any time without "
             "losing one.",
-            without="100,000 letters take minutes to make; the tests have hundreds.",
+            without="100,000 letters, which take minutes to make; the tests have dozens.",
         ),
     ),
 )

@@ -20,8 +20,8 @@ HEAD = f"""\
 
 What goes wrong in production, what pavane does then, and which test does it. A test names the rows that it shows
 (`@pytest.mark.fault("W2")`); this page is made from these marks by `{REWRITE}`, and a test fails if it
-differs, or if a row has neither a test nor a reason. Tests run on real servers and real processes unless their folder
-is `unit` or `saga`, where broker and store are in memory.
+differs, or if a row has neither a test nor a reason. Tests run on real servers, most of them with real
+processes, unless their folder is `unit`: there broker and store are in memory. Those of `saga` run on both.
 """
 
 TABLES: tuple[Table, ...] = (WORKERS, RABBITMQ, REDIS, NETWORK, TIME, MESSAGES, LOAD, COMPENSATION)

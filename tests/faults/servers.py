@@ -79,8 +79,9 @@ RABBITMQ = Table(
         Row(
             id="B12",
             fault="The password is changed, a permission revoked, the number of connections used up.",
-            expected="Not ready; the log says what is refused and never the password; less than one try a "
-            "second; it recovers by itself when the cause is mended.",
+            expected="Not ready; the log says what is refused and never the password; each of the two "
+            "connections tries less than once a second; it recovers by itself when the cause is "
+            "mended.",
             without="A certificate that is replaced: TLS is the library's, and the next connection reads "
             "the files anew.",
         ),
@@ -109,7 +110,7 @@ REDIS = Table(
             expected="What cannot be promised ([guarantees](guarantees.md#what-cannot-be-promised)): a "
             "step may be committed twice.",
             without="That what RabbitMQ still proves is written back into the record (`state adopt`) is "
-            "not there yet.",
+            "not there yet. `make chaos MODE=rewind` cuts Redis's file and counts what was lost.",
         ),
         Row(
             id="R3",
@@ -142,8 +143,8 @@ REDIS = Table(
             id="R8",
             fault="Sentinel fails over; Cluster moves slots.",
             expected="Refused by name: this version speaks to one Redis.",
-            without="There is nothing to test but the refusal. Every call keeps to one slot, so that it "
-            "can come.",
+            without="There is nothing to test but the refusal; `make chaos-cluster` says the same of real "
+            "ones. Every call keeps to one slot, so that it can come.",
         ),
         Row(
             id="R9",
@@ -156,7 +157,7 @@ REDIS = Table(
             fault="It grows.",
             expected="What a run owned is gone when its retention is over, and nothing else grows with the "
             "number of runs.",
-            without="With 100,000 runs: `make soak` looks at the number of keys and the memory.",
+            without="With 100,000 runs: `make soak` looks at keys and memory over half an hour.",
         ),
         Row(
             id="R11",

@@ -35,7 +35,7 @@ def without_replicas(client: redis.Redis) -> Generator[None]:
 @contextmanager
 def without_disk(client: redis.Redis) -> Generator[None]:
     """A folder that nobody can write into, root neither: the next snapshot fails."""
-    folder = client.config_get("dir")["dir"]
+    folder = str(client.config_get("dir")["dir"])
     client.config_set("dir", "/proc")
     client.bgsave()
     while client.info("persistence")["rdb_last_bgsave_status"] != "err":

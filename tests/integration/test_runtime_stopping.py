@@ -76,7 +76,7 @@ async def test_a_busy_process_ends_its_job_first(stage: Stage) -> None:
     assert len(stage.ledger.starts("line.first")) == 1
 
 
-@pytest.mark.fault("W8")
+@pytest.mark.fault("W8", "L2")
 async def test_what_had_not_begun_goes_back(stage: Stage) -> None:
     keys = [f"k{n}" for n in range(8)]
     async with stage.process(grace_period="10", prefetch="2") as process:

@@ -6,6 +6,8 @@ import asyncio
 import signal
 from collections import Counter
 
+import pytest
+
 from pavane.adapters.redis import RedisStore
 from pavane.core.answers import Granted, Leased
 from pavane.testing.conformance.store_stage import Stage as StoreStage
@@ -68,6 +70,7 @@ async def test_a_run_stuck_between_two_finished_steps(stage: Stage, redis_server
     assert len(stage.ledger.starts("line.second")) == len(stage.ledger.starts("line.third")) == 1
 
 
+@pytest.mark.fault("B13")
 async def test_a_live_worker_declared_dead(stage: Stage) -> None:
     """A handler takes longer than its lease, its message comes again and again, and somebody else begins it.
 
@@ -108,6 +111,7 @@ async def test_a_step_scheduled_twice_from_a_stale_read(redis_server: RedisServe
             await store.close()
 
 
+@pytest.mark.fault("W1")
 async def test_an_id_popped_before_a_crash(stage: Stage) -> None:
     """A process takes ids off its queue, dies before it has done anything with them, and they are gone.
 

@@ -85,6 +85,7 @@ async def test_everything_is_redriven_and_what_died_since_is_not(stage: Stage) -
     assert len(await stage.letters_queued()) == 1
 
 
+@pytest.mark.fault("L3")
 async def test_a_rate_is_kept_by_the_clock(stage: Stage) -> None:
     await three_dead(stage)
     before = stage.clock.time
@@ -227,6 +228,7 @@ async def test_one_pass_at_a_time(stage: Stage) -> None:
     assert (await stage.client.dead_letters.redrive(everything=True)).done == 3
 
 
+@pytest.mark.fault("L3")
 async def test_a_pass_that_lost_its_lock_stops(stage: Stage) -> None:
     await three_dead(stage)
 
@@ -240,6 +242,7 @@ async def test_a_pass_that_lost_its_lock_stops(stage: Stage) -> None:
     assert report.skipped[0].reason == f"another pass took over {stage.dlq}"
 
 
+@pytest.mark.fault("L3")
 async def test_an_outage_in_between_loses_no_letter(stage: Stage) -> None:
     [first, *_] = await three_dead(stage)
 

@@ -42,6 +42,7 @@ class Shard:
         return Tick(rows=(), next_due=0, now=self.clock.now() + HOUR)
 
 
+@pytest.mark.fault("T1")
 async def test_a_claimed_shard_is_looked_at_though_the_store_says_later_by_a_clock_an_hour_ahead() -> None:
     clock = VirtualClock(START)
     shard = Shard(clock)
@@ -61,6 +62,7 @@ async def test_a_claimed_shard_is_looked_at_though_the_store_says_later_by_a_clo
     assert shard.ticks[:2] == [0, 5_000], "at once, then every five seconds"
 
 
+@pytest.mark.fault("T1")
 def test_a_process_goes_by_monotonic_time_when_the_machines_clock_is_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -14,11 +14,8 @@ from tests.simulation.world.world import AS_IT_IS, Changed, World, simulate
 
 FIRST, COUNT = int(os.environ.get("FROM", "1")), int(os.environ.get("SEEDS", "2000"))
 
-FOUND = {
-    57: "a letter was hidden in a round that the broker had failed",
-    324: "a relay whose clock was an hour behind the store's left its shards alone",
-}
-"""Seeds that found something in pavane, as the world was then."""
+FOUND = {17: "a relay whose clock was an hour behind the store's left its shards alone"}
+"""Seeds that break a promise without what was mended since. A world that is drawn in another way has others."""
 
 STATUSES = {"completed", "failed", "compensated", "cancelled", "stalled", "paused"}
 

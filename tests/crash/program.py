@@ -27,6 +27,7 @@ from pydantic import Field
 
 from pavane import App, Context, Event, NotNow, RetryPolicy, Service, StepFailure, UndoContext, Workflow
 from tests.crash.ledger import note
+from tests.planted.environment import planted_from_environment
 
 LEASE = 2.0
 LONGEST_LIFE = 300
@@ -198,7 +199,8 @@ app = App(services=[line, loose], workflows=[chain])
 def main() -> None:
     signal.alarm(LONGEST_LIFE)  # whatever becomes of the tests, this process ends
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(name)s %(levelname)s %(message)s")
-    app.run(only=sys.argv[1:])
+    with planted_from_environment():
+        app.run(only=sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import Any, Final, Literal, get_args
 from unittest.mock import patch
 
@@ -17,7 +17,7 @@ from tests.planted import culprits
 from tests.planted.core_bugs import Planting
 from tests.planted.ports import BrokerPort, Culprit, StorePort
 
-Tier = Literal["model", "walks", "simulation", "servers", "storm"]
+Tier = Literal["model", "walks", "simulation", "servers", "crash", "storm"]
 TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
 
 
@@ -65,14 +65,14 @@ BUGS: Final[tuple[Bug, ...]] = (
         rule=Bugs(ack_before_publish=True),
         scenario="success, two copies",
         relay=False,
-        caught_by=("model", "simulation", "servers"),
+        caught_by=("model", "simulation", "servers", "crash", "storm"),
     ),
     Bug(
         name="publish before commit",
         ports=culprits.PublishBeforeCommit,
         rule=Bugs(publish_before_commit=True),
         scenario="success, two copies",
-        caught_by=("model", "simulation", "servers"),
+        caught_by=("model", "simulation", "servers", "crash", "storm"),
     ),
     Bug(
         name="no dedupe",
@@ -160,13 +160,15 @@ class Plant:
     def store(self, store: Any, history: History, process: str = "") -> Any:
         culprit = self._of(process)
         if culprit.inside:
-            return RecordingStore(StorePort(store, culprit), history, process)
+            inner: Any = StorePort(store, culprit)
+            return RecordingStore(inner, history, process)
         return StorePort(RecordingStore(store, history, process), culprit)
 
     def broker(self, broker: Any, history: History, process: str = "") -> Any:
         culprit = self._of(process)
         if culprit.inside:
-            return RecordingBroker(BrokerPort(broker, culprit), history, process)
+            inner: Any = BrokerPort(broker, culprit)
+            return RecordingBroker(inner, history, process)
         return BrokerPort(RecordingBroker(broker, history, process), culprit)
 
 
@@ -186,13 +188,24 @@ def planted(one: Bug, *modules: str) -> Generator[None]:
         yield
 
 
-VARIABLE: Final = "PAVANE_TEST_PLANTED"
+CONNECT: Final = "pavane.app.connect"
 
 
-def planted_from_environment(module: str) -> AbstractContextManager[None]:
-    """Plant the bug that PAVANE_TEST_PLANTED names, if any, in the ports that this module records."""
-    name = os.environ.get(VARIABLE)
-    return planted(bug(name), module) if name else nullcontext()
+@contextmanager
+def planted_unrecorded(one: Bug) -> Generator[None]:
+    """Plant a bug in the ports that `App.run` opens; nobody records what they do."""
+    with ExitStack() as stack:
+        if one.runtime is not None:
+            stack.enter_context(one.runtime())
+        if one.ports is not None:
+            culprit, connect = one.ports(), resolve_name(CONNECT)
+
+            def connected(settings: Any) -> tuple[Any, Any]:
+                store, broker = connect(settings)
+                return StorePort(store, culprit), BrokerPort(broker, culprit)
+
+            stack.enter_context(patch(CONNECT, connected))
+        yield
 
 
 def must_be_caught() -> Mapping[Tier, list[str]]:

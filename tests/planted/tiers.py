@@ -13,7 +13,8 @@ from unittest.mock import patch
 
 from pavane.core import pausing
 from tests.model.scenarios import SCENARIOS
-from tests.planted.bugs import VARIABLE, Bug, Tier, planted
+from tests.planted.bugs import Bug, Tier, planted
+from tests.planted.environment import VARIABLE
 from tests.planted.servers import day
 from tests.servers import RabbitServer, RedisServer
 from tests.simulation.walks.test_walks import seeded, walk_along
@@ -21,8 +22,9 @@ from tests.simulation.world.world import simulate
 
 WALKS = 800
 WORLDS = 40
-RECORDED_IN_WORLDS = ("tests.simulation.world.machine",)
+RECORDED_IN_WORLDS = ("tests.simulation.world.machine", "tests.simulation.world.world")
 RECORDED_ON_SERVERS = "tests.checker.recording"
+CRASHES = "step-commit or step-publish"
 
 Caught = str | None
 """Where and by what; `None`: not at all."""
@@ -83,19 +85,33 @@ def servers() -> tuple[RabbitServer, RedisServer]:
     return RabbitServer().start(), RedisServer().start()
 
 
+def by_crash(bug: Bug) -> Caught:
+    """Real processes that die after a commit, and after a publish; for the bugs alone that show there."""
+    if "crash" not in bug.caught_by:
+        return None
+    said = ran("-m", "pytest", "-qx", "tests/crash/test_crash_table.py", "-k", CRASHES, bug=bug)
+    failed = [line for line in said if line.startswith("FAILED")]
+    return failed[0].partition("::")[2] if failed else None
+
+
 def by_storm(bug: Bug) -> Caught:
     """Half a minute of faults on real servers, processes and proxies of its own; with `STORM=1` alone."""
-    if not os.environ.get("STORM") or (bug.ports is None and bug.runtime is None):
+    if not os.environ.get("STORM") or "storm" not in bug.caught_by:
         return None
-    said = subprocess.run(
-        [sys.executable, "-m", "tests.chaos.storm"],
-        env={**os.environ, VARIABLE: bug.name, "MINUTES": "0.5", "JSON": "1", "SEED": "1"},
+    said = ran("-m", "tests.chaos.storm", bug=bug, MINUTES="0.5", JSON="1", SEED="1")
+    document = json.loads(said[-1])
+    return str(document["violations"][0]) if document["violations"] else None
+
+
+def ran(*command: str, bug: Bug, **environment: str) -> list[str]:
+    """The lines that a program of Python printed, whose processes have the bug."""
+    return subprocess.run(
+        [sys.executable, *command],
+        env=os.environ | environment | {VARIABLE: bug.name},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-    ).stdout
-    document = json.loads(said.strip().splitlines()[-1])
-    return str(document["violations"][0]) if document["violations"] else None
+    ).stdout.splitlines()
 
 
 def first_line(error: BaseException) -> str:
@@ -107,5 +123,6 @@ CATCHERS: Mapping[Tier, Callable[[Bug], Caught]] = {
     "walks": by_walks,
     "simulation": by_simulation,
     "servers": by_servers,
+    "crash": by_crash,
     "storm": by_storm,
 }

@@ -32,7 +32,7 @@ from tests.checker.ledger import SqliteLedger
 from tests.checker.recording_broker import RecordingBroker
 from tests.checker.recording_handlers import recording_workers
 from tests.checker.recording_store import RecordingStore
-from tests.planted.bugs import planted_from_environment
+from tests.planted.environment import planted_from_environment
 from tests.workload.acts import Outside
 from tests.workload.build import build
 from tests.workload.plan import Plan as Choreography

@@ -11,6 +11,7 @@ from pavane import Client
 from pavane.core.topology import LEVELS, Topology, queues_of
 from pavane.errors import InfrastructureError
 from pavane.ports.broker import Broker
+from tests.servers import RabbitServer
 
 MOVING = ("running", "compensating", "waiting")
 """Statuses of runs that have not come to rest. One that is stalled or paused is listed, and waits for a person."""
@@ -24,8 +25,9 @@ log = logging.getLogger("tests.chaos")
 class Rest:
     """Looks at one namespace through a client and a broker that nothing disturbs."""
 
-    def __init__(self, client: Client, broker: Broker, topology: Topology) -> None:
+    def __init__(self, client: Client, broker: Broker, topology: Topology, rabbit: RabbitServer) -> None:
         self._client = client
+        self._rabbit = rabbit
         self._broker = broker
         letters = {topology.names.dead_letter_queue(one.service, one.worker) for one in topology.workers}
         self.wheel = [topology.names.exchange(f"delay.{level:02}") for level in range(LEVELS)]
@@ -37,7 +39,7 @@ class Rest:
         moving: Sequence[str] = ["nobody has looked"]
         while time.monotonic() < end:
             try:
-                moving = await self.moving()
+                moving = await self.moving() or await self.unacknowledged()
             except InfrastructureError as error:
                 log.info("looked at later: %s", error)
             else:
@@ -59,3 +61,12 @@ class Rest:
                 if count is None or count.ready
             ),
         ]
+
+    async def unacknowledged(self) -> list[str]:
+        """Queues that hold a delivery that nobody has settled yet. A slow question: asked when all else is quiet."""
+        told = await asyncio.to_thread(
+            self._rabbit.rabbitmqctl, "list_queues", "--no-table-headers", "name", "messages"
+        )
+        counts = dict(line.split("\t") for line in told.splitlines() if "\t" in line)
+        held = ((queue, int(counts.get(queue, 0))) for queue in self.queues)
+        return [f"{count} messages of {queue} are not settled" for queue, count in held if count]

@@ -43,6 +43,6 @@ async def side_of(field: Field, cast: Cast, seed: int) -> AsyncGenerator[Side, N
     client = Client.over(store, broker, settings=settings, clock=SystemClock())
     topology = app_of(cast, seed, field.folder).catalog(settings).topology()
     try:
-        yield Side(cast, client, store, broker, topology, Rest(client, broker, topology))
+        yield Side(cast, client, store, broker, topology, Rest(client, broker, topology, field.rabbit))
     finally:
         await close_pair(store, broker)

@@ -18,7 +18,7 @@ from tests.chaos.storm.side import Side
 from tests.chaos.storm.worker import Cast, World, app_of
 from tests.checker.collect import messages_of, records_of
 from tests.checker.evidence import Evidence, Plan, Planned, workers_of
-from tests.checker.history import merged, read_folder
+from tests.checker.history import Entry, merged, read_folder
 from tests.checker.verdict import Violation
 from tests.services.agency import read_books as read_trips
 from tests.services.agency import violations as trip_violations
@@ -29,6 +29,7 @@ STARTING: Mapping[Cast, Mapping[str, str]] = {
     "reference": {OrderPlaced.event_name: "order_fulfilment", TripRequested.event_name: "trip_booking"},
     "generated": {Started.event_name: WORKFLOW},
 }
+PEOPLE = ("client-", "auditor-")
 OUTCOMES: Mapping[Cast, frozenset[str]] = {
     "reference": frozenset({"completed", "compensated", "failed"}),
     "generated": frozenset(),
@@ -59,12 +60,20 @@ async def gather(
             outcomes=OUTCOMES[side.cast],
             faults=frozenset(faults),
             starting=STARTING[side.cast],
+            outside=frozenset(told_from_outside(history)),
             longest_wait=70 * SECOND,
             recovery=15 * SECOND,
         ),
         now=await side.store.now(),
         listed={run.run: run.status async for run in side.client.runs()},
     )
+
+
+def told_from_outside(history: Sequence[Entry]) -> Iterator[str]:
+    """Events that people published into no run: no record has them."""
+    for entry in history:
+        if entry.op == "publish" and not entry.record and entry.process.startswith(PEOPLE):
+            yield entry.event
 
 
 async def books(load: Load, statuses: Mapping[str, RunStatus]) -> list[str]:

@@ -6,12 +6,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from subprocess import TimeoutExpired
 
 from pavane import Client
 from pavane.core.topology import LEVELS, Topology, queues_of
 from pavane.errors import InfrastructureError
 from pavane.ports.broker import Broker
-from tests.servers import RabbitServer
+from tests.servers import RabbitServer, ServerError
 
 MOVING = ("running", "compensating", "waiting")
 """Statuses of runs that have not come to rest. One that is stalled or paused is listed, and waits for a person."""
@@ -40,7 +41,7 @@ class Rest:
         while time.monotonic() < end:
             try:
                 moving = await self.moving() or await self.unacknowledged()
-            except InfrastructureError as error:
+            except (InfrastructureError, ServerError, TimeoutExpired) as error:
                 log.info("looked at later: %s", error)
             else:
                 quiet = 0 if moving else quiet + 1

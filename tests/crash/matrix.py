@@ -7,7 +7,7 @@ passes it: a relay, a client, an operator's redrive, or a process with a job, fo
 from __future__ import annotations
 
 import ast
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -122,7 +122,7 @@ def passed_in(module: ast.Module) -> set[str]:
     }
 
 
-def missing(points: set[tuple[Role, str]]) -> list[str]:
+def missing(points: Set[tuple[str, str]]) -> list[str]:
     """Points that no cell plays, and that nothing is written about."""
     played = {(cell.role, cell.point) for cell in MATRIX}
     return sorted(f"{role}: {point}" for role, point in points - played - set(NOT_PLAYED))

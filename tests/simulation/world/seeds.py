@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from tests.simulation.world.world import Outcome, simulate
+from tests.simulation.world.outcome import Outcome
+from tests.simulation.world.world import simulate
 
 SEEDS_OF_A_PROCESS = 25
 """Then another one takes over: a world's garbage is left to the end of its process, which is quicker."""

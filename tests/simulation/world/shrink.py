@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.simulation.world.world import AS_IT_IS, Changed, Outcome, simulate
+from tests.simulation.world.outcome import AS_IT_IS, Changed, Outcome
+from tests.simulation.world.world import simulate
 
 Fails = Callable[[Outcome], bool]
 

@@ -12,6 +12,7 @@ from typing import Any
 from pavane.adapters.memory.store import MemoryStore
 from pavane.core.record import Record
 from pavane.errors import StateUnavailable
+from tests.simulation.world.alone import START_NS
 from tests.simulation.world.chances import Chances
 from tests.simulation.world.link import Link, Server
 from tests.simulation.world.loop import WORLD, WorldLoop
@@ -20,6 +21,22 @@ TIMEOUT = 2.0
 """Seconds that a call may take, as `settings.state_timeout`."""
 
 JOURNAL = 200
+
+
+class ServerClock:
+    """The store's own clock: the world's."""
+
+    def __init__(self, loop: WorldLoop) -> None:
+        self._loop = loop
+
+    def now(self) -> int:
+        return START_NS // 1_000_000 + int(self._loop.time() * 1000)
+
+    def call_at(self, at: int, callback: Any) -> Any:
+        raise AssertionError("a server's clock rings for nobody")
+
+    async def sleep(self, duration: int) -> None:
+        raise AssertionError("a server's clock rings for nobody")
 
 
 class StoreServer(MemoryStore, Server):

@@ -9,7 +9,8 @@ import pytest
 
 from tests.simulation.world.chances import PLACES
 from tests.simulation.world.fidelity import ASSUMED, Assumption
-from tests.simulation.world.world import AS_IT_IS, World
+from tests.simulation.world.outcome import AS_IT_IS
+from tests.simulation.world.world import World
 
 ROOT = Path(__file__).resolve().parents[3]
 

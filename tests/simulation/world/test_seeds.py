@@ -9,8 +9,9 @@ import pytest
 
 from tests.simulation.world import trace
 from tests.simulation.world.chances import CRASHES, PLACES
+from tests.simulation.world.outcome import AS_IT_IS, Changed
 from tests.simulation.world.seeds import Total, play
-from tests.simulation.world.world import AS_IT_IS, Changed, World, simulate
+from tests.simulation.world.world import World, simulate
 
 FIRST, COUNT = int(os.environ.get("FROM", "1")), int(os.environ.get("SEEDS", "2000"))
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.checker.history import Entry
-from tests.simulation.world.world import Outcome, simulate
+from tests.simulation.world.outcome import Outcome
+from tests.simulation.world.world import simulate
 from tests.workload.build import WORKFLOW
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -7,9 +7,7 @@ import logging
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
@@ -21,19 +19,20 @@ from pavane.runtime.clock import SystemClock
 from pavane.settings import Settings
 from tests.checker.evidence import Evidence, workers_of
 from tests.checker.evidence import Plan as Promised
-from tests.checker.history import Entry, History
+from tests.checker.history import History
 from tests.checker.judge import judge
 from tests.checker.ledger import MemoryLedger
 from tests.checker.recording import RecordingBroker, RecordingStore
 from tests.checker.verdict import Violation
-from tests.simulation.world.alone import START_NS, Told, alone
+from tests.simulation.world.alone import Told, alone
 from tests.simulation.world.broker import TIMEOUT, BrokerConnection, BrokerServer, WheelClock
 from tests.simulation.world.chances import Chances
 from tests.simulation.world.link import Link
 from tests.simulation.world.loop import Owner, WorldLoop
 from tests.simulation.world.machine import GRACE, Ground, Machine
 from tests.simulation.world.nemesis import Nemesis
-from tests.simulation.world.store import StoreConnection, StoreServer
+from tests.simulation.world.outcome import AS_IT_IS, Changed, Outcome
+from tests.simulation.world.store import ServerClock, StoreConnection, StoreServer
 from tests.workload.build import WORKFLOW, build
 from tests.workload.people import People
 from tests.workload.plan import MOST_HOPS, STARTED, Plan, draw_plan
@@ -63,67 +62,6 @@ SETTINGS: Final = Settings(
 
 KEPT: Final[list[World]] = []
 """Worlds that are over, in a process that ends soon."""
-
-
-class ServerClock:
-    """The store's own clock: the world's."""
-
-    def __init__(self, loop: WorldLoop) -> None:
-        self._loop = loop
-
-    def now(self) -> int:
-        return START_NS // 1_000_000 + int(self._loop.time() * 1000)
-
-    def call_at(self, at: int, callback: Any) -> Any:
-        raise AssertionError("a server's clock rings for nobody")
-
-    async def sleep(self, duration: int) -> None:
-        raise AssertionError("a server's clock rings for nobody")
-
-
-@dataclass(slots=True, kw_only=True)
-class Outcome:
-    """What a seed came to.
-
-    Attributes:
-        steps: handlers and undos that ran.
-        faults: by kind: the nemesis's, the places' that fired, deaths.
-        outcomes: runs by their status in the end.
-        recovery: seconds of virtual time from the healing to rest.
-        violations: what must not be, a sentence each.
-        entries, told: the history, and what machines logged, where they were asked for.
-    """
-
-    seed: int
-    steps: int = 0
-    runs: int = 0
-    faults: Counter[str] = field(default_factory=Counter[str])
-    outcomes: Counter[str] = field(default_factory=Counter[str])
-    did: Counter[str] = field(default_factory=Counter[str])
-    recovery: float = 0.0
-    virtual: float = 0.0
-    turns: int = 0
-    violations: list[str] = field(default_factory=list[str])
-    entries: Sequence[Entry] = ()
-    told: Sequence[tuple[float, str, str]] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
-    """What is other than the seed says.
-
-    Attributes:
-        forgetful: the store forgets writes that it has acknowledged, once, and nothing else goes wrong.
-        without: sins, by name, that nobody commits.
-        most_runs: that are started while things go wrong.
-    """
-
-    forgetful: bool = False
-    without: frozenset[str] = frozenset()
-    most_runs: int = 100
-
-
-AS_IT_IS: Final = Changed()
 
 
 class World:

@@ -6,12 +6,15 @@ looks again. They raise AssertionError.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from pavane import Client
 from pavane.core.record import JobKind
+from pavane.core.topology import DELIVERY_LIMIT
 from pavane.errors import BrokerUnavailable
 from pavane.ports.broker import Address, Message, ToQueue
+from tests.crash.dropping import take_and_drop
 from tests.crash.program import Begun, chain
 from tests.crash.stage import Stage, clock, eventually, set_up
 from tests.crash.takeover import KEY, closing_steps_ended, dies, done_before
@@ -146,6 +149,32 @@ async def what_cannot_be_read(broker: str, state: str, folder: Path, *, crash: s
 
 def point(crash: str) -> str:
     return crash.partition(":")[0]
+
+
+async def what_the_broker_gives_up(broker: str, state: str, folder: Path, *, crash: str) -> None:
+    """An intake that dies between a given-up job's letter, its message and the acknowledgement.
+
+    The first time the job is put back, because it never began; the second time it is a letter.
+    """
+    async with set_up(broker, state, folder) as stage:
+        await stage.prepare()
+        await stage.begin_run(KEY)
+        dying = asyncio.create_task(dies(stage, "line.told", crash=crash))
+        for _ in range(2):
+            await take_and_drop(stage, stage.queue(FIRST), DELIVERY_LIMIT + 1)
+        await dying
+        letters, published = stage.client.dead_letters, int(point(crash) == "dead_published")
+        assert [letter.reason async for letter in letters.list()] == ["delivery_limit"]
+        assert await stage.ready_in(stage.dead_letter_queue(FIRST)) == published
+        async with stage.process() as taker:
+            await has(stage, stage.dead_letter_queue(FIRST), 1 + published)
+            await has(stage, stage.names.intake("line"), 0)
+            assert (await letters.redrive(everything=True)).done == 1
+            assert (await stage.ending(KEY)).status == "completed"
+            await nothing_is_left(stage)
+            await taker.stop()
+        once(stage, FIRST)
+        assert await letters.list().count() == 0
 
 
 async def has(stage: Stage, queue: str, messages: int) -> None:

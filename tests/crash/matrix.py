@@ -77,6 +77,10 @@ def cells() -> list[Cell]:
     for point in ("reject", "dead_published"):
         unread = partial(beside.what_cannot_be_read, crash=f"{point}:1")
         found.append(Cell(role="step", crash=f"{point}:1", play=unread, about="unreadable"))
+        # The intake passes `reject` twice: the job that never began is put back once.
+        nth = f"{point}:{2 if point == 'reject' else 1}"
+        given_up = partial(beside.what_the_broker_gives_up, crash=nth)
+        found.append(Cell(role="step", crash=nth, play=given_up, about="given_up"))
     for point in ("relay_tick", "relay_publish", "relay_mark"):
         event = partial(beside.the_relay, crash=f"{point}:1", kind="step")
         undo = partial(beside.the_relay, crash=f"{point}:1", kind="undo")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiormq
 import pytest
 
 from pavane.core.topology import DELIVERY_LIMIT
+from tests.crash.dropping import take_and_drop
 from tests.crash.stage import Stage, eventually, set_up
 from tests.servers import RabbitServer, RedisServer
 
@@ -18,20 +18,6 @@ async def stage(rabbit: RabbitServer, redis_server: RedisServer, tmp_path: Path)
     async with set_up(rabbit.url, redis_server.url, tmp_path) as stage:
         await stage.prepare()
         yield stage
-
-
-async def take_and_drop(stage: Stage, queue: str, times: int) -> None:
-    """Be a process that dies with a message before it could say anything about it."""
-    async with aiormq.connect(str(stage.settings.broker_url)) as connection:
-        for _ in range(times):
-            channel = await connection.channel()
-
-            async def taken(channel: aiormq.abc.AbstractChannel = channel) -> bool:
-                got = await channel.basic_get(queue)
-                return isinstance(got.delivery, aiormq.spec.Basic.GetOk)
-
-            await eventually(f"a message in {queue}", taken)
-            await channel.close()
 
 
 async def given_up(stage: Stage) -> None:

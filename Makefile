@@ -7,7 +7,7 @@ PYTHON := .venv/bin/python
 .PHONY: help setup demo test check bench kill-test simulate crash-matrix chaos chaos-cluster soak planted check-long
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing: Python environment, RabbitMQ, Redis, pyright
 	@scripts/setup

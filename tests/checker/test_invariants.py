@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.checker import tampered_jobs, tampered_runs
 from tests.checker.evidence import Evidence, Planned
 from tests.checker.history import Entry
 from tests.checker.invariants import INVARIANTS
@@ -28,6 +29,10 @@ def test_an_afternoon_without_a_broken_promise_is_clean(clean: Evidence) -> None
 
 
 def test_each_invariant_is_broken_here() -> None:
+    assert {tampering.__module__ for _, tampering in TAMPERINGS} == {
+        tampered_runs.__name__,
+        tampered_jobs.__name__,
+    }
     assert {invariant for invariant, _ in TAMPERINGS} == INVARIANTS.keys()
 
 

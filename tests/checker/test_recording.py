@@ -29,7 +29,7 @@ from tests.checker.recording_harness import recorded
 from tests.simulation.test_promises import endure, mend, order_fault, steer
 from tests.simulation.trips import TripAsked, travel, trips
 
-SEEDS = range(20)
+SEEDS = range(10)
 RENEWAL = Renew(record="run:1", step="a.b:c", token=3, lease=1_000)
 
 

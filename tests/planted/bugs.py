@@ -12,8 +12,8 @@ from unittest.mock import patch
 from tests.checker.history import History
 from tests.checker.recording import RecordingBroker, RecordingStore
 from tests.model.moves import Bugs
+from tests.planted import broker_culprits, store_culprits
 from tests.planted import core_bugs as core
-from tests.planted import culprits
 from tests.planted.core_bugs import Planting
 from tests.planted.ports import BrokerPort, Culprit, StorePort
 
@@ -54,14 +54,14 @@ BUGS: Final[tuple[Bug, ...]] = (
     Bug(
         name="no fence",
         core=core.no_fence,
-        ports=culprits.NoFence,
+        ports=store_culprits.NoFence,
         rule=Bugs(unfenced=True),
         scenario="success, two copies",
         caught_by=("model", "walks", "simulation"),
     ),
     Bug(
         name="ack before publish",
-        ports=culprits.AckBeforePublish,
+        ports=broker_culprits.AckBeforePublish,
         rule=Bugs(ack_before_publish=True),
         scenario="success, two copies",
         relay=False,
@@ -69,7 +69,7 @@ BUGS: Final[tuple[Bug, ...]] = (
     ),
     Bug(
         name="publish before commit",
-        ports=culprits.PublishBeforeCommit,
+        ports=broker_culprits.PublishBeforeCommit,
         rule=Bugs(publish_before_commit=True),
         scenario="success, two copies",
         caught_by=("model", "simulation", "servers", "crash", "storm"),
@@ -77,7 +77,7 @@ BUGS: Final[tuple[Bug, ...]] = (
     Bug(
         name="no dedupe",
         core=core.no_dedupe,
-        ports=culprits.DuplicatesRunAgain,
+        ports=store_culprits.DuplicatesRunAgain,
         scenario="success, two copies",
         caught_by=("model", "walks", "simulation"),
     ),
@@ -96,13 +96,15 @@ BUGS: Final[tuple[Bug, ...]] = (
     Bug(
         name="delay copy not compared",
         core=core.copies_not_compared,
-        ports=culprits.CopiesAreNotCompared,
+        ports=store_culprits.CopiesAreNotCompared,
         scenario="retry and dead letter",
         caught_by=("simulation",),
     ),
-    Bug(name="relay off", ports=culprits.RelayOff, caught_by=("simulation", "servers")),
-    Bug(name="header-trusted attempts", ports=culprits.HeaderTrustedAttempts, caught_by=("simulation",)),
-    Bug(name="lease on worker clock", ports=culprits.LeaseOnWorkerClock, caught_by=("simulation",)),
+    Bug(name="relay off", ports=store_culprits.RelayOff, caught_by=("simulation", "servers")),
+    Bug(
+        name="header-trusted attempts", ports=broker_culprits.HeaderTrustedAttempts, caught_by=("simulation",)
+    ),
+    Bug(name="lease on worker clock", ports=store_culprits.LeaseOnWorkerClock, caught_by=("simulation",)),
     # subtler ones
     Bug(
         name="late steps stay",
@@ -112,7 +114,7 @@ BUGS: Final[tuple[Bug, ...]] = (
     ),
     Bug(
         name="a pause forgets",
-        ports=culprits.HoldForgets,
+        ports=store_culprits.HoldForgets,
         rule=Bugs(paused_is_acked=True),
         scenario="pause and resume",
         caught_by=("model", "simulation", "servers"),
@@ -120,21 +122,23 @@ BUGS: Final[tuple[Bug, ...]] = (
     Bug(
         name="ack before the retry copy",
         rule=Bugs(ack_before_copy=True),
-        ports=culprits.AckBeforePublish,
+        ports=broker_culprits.AckBeforePublish,
         scenario="retry and dead letter",
         caught_by=("model", "simulation", "servers"),
     ),
     Bug(name="join counts copies", core=core.join_counts_copies, caught_by=("walks", "simulation")),
     Bug(
-        name="late events published", ports=culprits.LateEventsPublished, caught_by=("simulation", "servers")
+        name="late events published",
+        ports=broker_culprits.LateEventsPublished,
+        caught_by=("simulation", "servers"),
     ),
-    Bug(name="confirm ignored", ports=culprits.ConfirmIgnored, caught_by=("simulation",)),
-    Bug(name="letters dropped", ports=culprits.LettersDropped, caught_by=("simulation", "servers")),
-    Bug(name="begin id shared", ports=culprits.BeginIdShared, caught_by=("simulation",)),
-    Bug(name="timers too early", ports=culprits.TimersTooEarly, caught_by=("simulation", "servers")),
-    Bug(name="data lost", ports=culprits.DataLost, caught_by=("simulation", "servers")),
-    Bug(name="delay lost", ports=culprits.DelayLost, caught_by=("simulation", "servers")),
-    Bug(name="stale read", ports=culprits.StaleRead, caught_by=("simulation", "servers")),
+    Bug(name="confirm ignored", ports=broker_culprits.ConfirmIgnored, caught_by=("simulation",)),
+    Bug(name="letters dropped", ports=broker_culprits.LettersDropped, caught_by=("simulation", "servers")),
+    Bug(name="begin id shared", ports=store_culprits.BeginIdShared, caught_by=("simulation",)),
+    Bug(name="timers too early", ports=store_culprits.TimersTooEarly, caught_by=("simulation", "servers")),
+    Bug(name="data lost", ports=store_culprits.DataLost, caught_by=("simulation", "servers")),
+    Bug(name="delay lost", ports=store_culprits.DelayLost, caught_by=("simulation", "servers")),
+    Bug(name="stale read", ports=store_culprits.StaleRead, caught_by=("simulation", "servers")),
     Bug(name="key for each attempt", runtime=core.key_for_each_attempt, caught_by=("simulation", "servers")),
     Bug(name="ids for each commit", runtime=core.ids_for_each_commit, caught_by=("simulation",)),
 )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+NEVER_OLD = 2**30
+"""A generation that no job ever has: a copy that claims it is never taken for an old one."""
+
 
 class Culprit:
     """A bug in the ports of one process: `store_<call>` and `broker_<call>` are made instead of the call.

@@ -1,22 +1,15 @@
-"""Bugs in the ports. Each says what it does wrong; what is wrong with that, the checker has to say."""
+"""Bugs in what a process asks of the store, or in how that answers. What is wrong with each, the checker has to say."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from pavane.core import answers as a
 from pavane.core import calls as c
-from pavane.core.envelope import event_headers
-from pavane.core.record import EventRow, Record
-from pavane.errors import BrokerUnavailable
-from pavane.ports.broker import Address, Delivery, Message, Subscription, ToDeadLetters, ToSubscribers
+from pavane.core.record import Record
 from pavane.ports.store import Tick
-from tests.planted.ports import Culprit
-
-NEVER_OLD = 2**30
-"""A generation that no job ever has: a copy that claims it is never taken for an old one."""
+from tests.planted.ports import NEVER_OLD, Culprit
 
 
 class NoFence(Culprit):
@@ -29,55 +22,6 @@ class NoFence(Culprit):
         row = record.steps.get(call.step) if record else None
         token = row.work.token or row.work.ended_token if row else 0
         return await self.store.commit(replace(call, token=token or call.token))
-
-
-class AckBeforePublish(Culprit):
-    """A delivery is acknowledged before what it caused is confirmed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._unsettled: dict[int, Delivery] = {}
-
-    async def broker_consume(
-        self, queue: str, *, prefetch: int, receive: Callable[[Delivery], None]
-    ) -> Subscription:
-        def received(delivery: Delivery) -> None:
-            self._unsettled[id(delivery)] = delivery
-            receive(delivery)
-
-        return await self.broker.consume(queue, prefetch=prefetch, receive=received)
-
-    async def broker_publish(self, message: Message, to: Address) -> None:
-        causes = {message.headers.get("causationid"), message.headers.get("cloudEvents_id")}
-        for key, delivery in list(self._unsettled.items()):
-            if delivery.message.headers.get("cloudEvents_id") in causes:
-                del self._unsettled[key]
-                delivery.ack()
-        await self.broker.publish(message, to)
-
-
-class PublishBeforeCommit(Culprit):
-    """A step's events are published when its handler has returned them, and then committed."""
-
-    async def store_commit(self, call: c.Commit) -> a.CommitAnswer:
-        await self.publish(call.record, call.events)
-        return await self.store.commit(call)
-
-    async def publish(self, record: str, events: tuple[EventRow, ...]) -> None:
-        run = "" if record.startswith("~") else record
-        for event in events:
-            message = Message(body=event.payload, headers=event_headers(event, run))
-            await self.broker.publish(message, ToSubscribers(event.name))
-
-
-class LateEventsPublished(PublishBeforeCommit):
-    """The events of a step that commits in a failing run are published like any others."""
-
-    async def store_commit(self, call: c.Commit) -> a.CommitAnswer:
-        answer: a.CommitAnswer = await self.store.commit(call)
-        if isinstance(answer, a.Late):
-            await self.publish(call.record, call.events)
-        return answer
 
 
 class CopiesAreNotCompared(Culprit):
@@ -96,35 +40,6 @@ class RelayOff(Culprit):
 
     async def store_tick(self, shard: int, *, limit: int = 100, subscribed: tuple[str, ...] = ()) -> Tick:
         return Tick(rows=(), next_due=0, now=await self.store.now())
-
-
-class HeaderTrustedAttempts(Culprit):
-    """Attempts are counted by what a delivery's headers claim, its deliveries among them, instead of in the record."""
-
-    inside = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._delivered: dict[object, int] = {}
-        self._claimed: dict[tuple[str, str], int] = {}
-
-    async def broker_consume(
-        self, queue: str, *, prefetch: int, receive: Callable[[Delivery], None]
-    ) -> Subscription:
-        def received(delivery: Delivery) -> None:
-            self._delivered[delivery.message.headers.get("cloudEvents_id")] = delivery.delivery_count
-            receive(delivery)
-
-        return await self.broker.consume(queue, prefetch=prefetch, receive=received)
-
-    async def store_begin(self, call: c.Begin) -> a.BeginAnswer:
-        counted = self._delivered.get(call.step.partition(":")[2], 0)
-        self._claimed[call.step, call.kind] = call.generation + counted
-        return await self.store.begin(call)
-
-    async def store_fail(self, call: c.Fail) -> a.FailAnswer:
-        spent = self._claimed.get((call.step, call.kind), 0) + 1 >= call.max_attempts
-        return await self.store.fail(replace(call, max_attempts=1 if spent else NEVER_OLD))
 
 
 class LeaseOnWorkerClock(Culprit):
@@ -148,24 +63,6 @@ class LeaseOnWorkerClock(Culprit):
         work = record.steps[call.step].of(call.kind)
         if work is not None:
             work.lease_until = 0
-
-
-class ConfirmIgnored(Culprit):
-    """A publish that was not confirmed in time is taken for one that was."""
-
-    async def broker_publish(self, message: Message, to: Address) -> None:
-        try:
-            await self.broker.publish(message, to)
-        except BrokerUnavailable:
-            return
-
-
-class LettersDropped(Culprit):
-    """A dead letter is indexed, and never sent to its queue."""
-
-    async def broker_publish(self, message: Message, to: Address) -> None:
-        if not isinstance(to, ToDeadLetters):
-            await self.broker.publish(message, to)
 
 
 class BeginIdShared(Culprit):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
-from tests.simulation.world.outcome import Outcome
+from tests.simulation.world.outcome import AS_IT_IS, Changed, Outcome
 from tests.simulation.world.world import simulate
 
 SEEDS_OF_A_PROCESS = 25
@@ -68,15 +68,10 @@ def listed(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.most_common())
 
 
-def play(seeds: Iterable[int], processes: int = 0) -> Iterator[Outcome]:
-    """The outcomes, in no particular order. `processes`: 0: one for each core."""
+def play(seeds: Iterable[int], changed: Changed = AS_IT_IS) -> Iterator[Outcome]:
+    """The outcomes, in no particular order."""
     gc.collect()
     gc.freeze()
     forked = multiprocessing.get_context("fork")
-    with forked.Pool(processes or os.cpu_count(), maxtasksperchild=SEEDS_OF_A_PROCESS) as pool:
-        yield from pool.imap_unordered(told, seeds)
-
-
-def told(seed: int) -> Outcome:
-    """A seed's outcome; what a broken world raises is one too."""
-    return simulate(seed, keeps_garbage=True)
+    with forked.Pool(maxtasksperchild=SEEDS_OF_A_PROCESS) as pool:
+        yield from pool.imap_unordered(partial(simulate, changed=changed, keeps_garbage=True), seeds)

@@ -31,19 +31,18 @@ def test_every_world_keeps_every_promise(capsys: pytest.CaptureFixture[str]) -> 
         for seed in sorted(total.failed)[:2]:
             print(trace.failure(seed))
     assert total.failed == {}
-    assert total.steps >= 60 * total.seeds
     assert total.faults.total() >= 3 * total.seeds
+    assert COUNT < 1000 or total.steps >= 60 * total.seeds
     kinds = {*PLACES, *CRASHES, *World(FIRST, AS_IT_IS).nemesis.ways, "swizzle"}
     assert COUNT < 1000 or kinds - total.faults.keys() == set(), "faults that never struck"
     assert COUNT < 1000 or STATUSES - total.outcomes.keys() == set(), "statuses that no run had"
 
 
+@pytest.mark.timeout(300)
 def test_what_a_store_has_forgotten_is_listed_and_harms_no_other_run() -> None:
     """The weaker promises: of a run that lost acknowledged writes it is known that it does not go on."""
-    broken = {
-        seed: found for seed in range(1, 61) if (found := simulate(seed, Changed(forgetful=True)).violations)
-    }
-    assert broken == {}
+    outcomes = play(range(1, 61), Changed(forgetful=True))
+    assert {one.seed: one.violations for one in outcomes if one.violations} == {}
 
 
 @pytest.mark.parametrize("seed", FOUND)

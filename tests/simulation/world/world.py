@@ -113,7 +113,7 @@ class World:
         """Everything, to the end."""
         await self._deploy()
         people = self.people = await self._people("people", "r")
-        runs = min(self.changed.most_runs, self.chance.randint(7, 10))
+        runs = min(self.changed.most_runs, self.chance.randint(7, 11))
         steering = self.loop.create_task(people.steer())
         starting = self.loop.create_task(people.start_runs(runs, STORM * 0.8))
         if self.changed.forgetful:
@@ -127,6 +127,7 @@ class World:
         await self._tail()
         if self.changed.forgetful:
             await self.loop.sleep(2 * SETTINGS.idle_after)  # what is lost is found by nothing else
+        self.listed = {status.run: status.status async for status in self.tail.client.runs()}
 
     async def _mend(self, people: People) -> None:
         """Most runs are resumed, and most letters redriven; nothing that can go on must be left."""
@@ -148,7 +149,6 @@ class World:
         people = self.tail = await self._people("tail", "t")
         await people.start_runs(TAIL, 1.0, calm=True)
         await self._at_rest(LONGEST_CALM)
-        self.listed = {status.run: status.status async for status in people.client.runs()}
         for record in people.planned:
             run = self.ground.store._records.get(record)
             if run is None or run.head.phase != "completed":

@@ -11,6 +11,7 @@ from pavane.core.record import StepRow, Work
 from tests.crash.cases import Case
 from tests.crash.ledger import Entry
 from tests.crash.stage import Stage, eventually, set_up
+from tests.crash.workers import READY_WITHIN
 
 KEY = "k"
 HIT = "line.second"
@@ -98,7 +99,7 @@ async def dies(stage: Stage, *only: str, crash: str, module: str = "tests.crash.
     victim = stage.process(*only, crash=crash, module=module)
     try:
         await victim.launch()
-        code = await victim.ended()
+        code = await victim.ended(READY_WITHIN + 30)
         assert code == -signal.SIGKILL, f"it ended with {code}:\n{victim.log}"
         return code
     finally:

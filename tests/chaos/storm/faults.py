@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from random import Random
-from subprocess import TimeoutExpired
 
 import redis
 
-from tests.chaos.storm.field import Field
+from tests.chaos.storm.field import CALM_WATERMARK, Field
 from tests.chaos.storm.plan import Kind
-from tests.servers import ServerError
 
 Fault = Callable[[Field, Random, float], Awaitable[None]]
 
@@ -20,7 +18,6 @@ REPEATED_FOR = 3.0
 REPEATED = 0.1
 CLOGGED_EVERY = 0.3
 MOST_PAUSED = 5.0
-TRIES = 3
 
 
 async def kill_worker(field: Field, random: Random, longest: float) -> None:
@@ -48,22 +45,11 @@ async def kill_broker(field: Field, random: Random, longest: float) -> None:
 async def broker_alarm(field: Field, random: Random, longest: float) -> None:
     """Short of memory: it reads nothing from connections that publish."""
     async with field.broker_busy:
-        await watermark(field, "absolute", "1MB")
+        await field.set_watermark("absolute", "1MB")
         try:
             await asyncio.sleep(random.uniform(1, min(longest, 8)))
         finally:
-            await watermark(field, "0.5")
-
-
-async def watermark(field: Field, *words: str) -> None:
-    """On a busy machine a command of RabbitMQ can take longer than anybody waits: it is given again."""
-    for tries_left in range(TRIES - 1, -1, -1):
-        try:
-            await asyncio.to_thread(field.rabbit.rabbitmqctl, "set_vm_memory_high_watermark", *words)
-            return
-        except (TimeoutExpired, ServerError):
-            if not tries_left:
-                raise
+            await field.set_watermark(*CALM_WATERMARK)
 
 
 async def kill_redis(field: Field, random: Random, longest: float) -> None:

@@ -29,6 +29,8 @@ SETTINGS = {
 """Shorter than usual, so that what is lost is noticed while the storm lasts."""
 
 LATENCY = "0.05"
+CALM_WATERMARK = ("0.5",)
+PATIENT = 180.0
 NEMESIS = "nemesis"
 
 
@@ -62,6 +64,7 @@ class Field:
             "PAVANE_IDLE_AFTER": str(plan.idle_after),
         }
         self._struck = 0
+        self._alarmed = False
         self._last_end = float("-inf")
         self._stack = ExitStack()
         self._keepers: list[asyncio.Task[None]] = []
@@ -176,10 +179,20 @@ class Field:
             self._last_end = time.monotonic()
             self.history.note("ok", "nemesis", of=invoked.seq, detail={"what": kind})
 
+    async def set_watermark(self, *words: str) -> None:
+        """Let RabbitMQ be short of memory from so much on. A command of it takes long on a busy machine."""
+        self._alarmed = True
+        await asyncio.to_thread(
+            self.rabbit.rabbitmqctl, "set_vm_memory_high_watermark", *words, timeout=PATIENT
+        )
+        self._alarmed = words != CALM_WATERMARK
+
     async def heal(self) -> None:
         """Everything as it should be; returns when all processes are ready."""
         for proxy in self.proxies:
             proxy.heal()
         await asyncio.to_thread(self.rabbit.start)
+        if self._alarmed:
+            await self.set_watermark(*CALM_WATERMARK)
         await asyncio.to_thread(self.redis.start)
         await asyncio.gather(*(replica.ready.wait() for replica in self.replicas))

@@ -95,6 +95,7 @@ class Storm:
                 task.cancel()
             await asyncio.gather(loading, *beside, return_exceptions=True)
         self.result.struck = self._nemesis.struck
+        self.result.reports += self._nemesis.missed
 
     async def _faults(self, load: Load, sides: Sides, loading: asyncio.Task[None]) -> None:
         plan, result = self._plan, self.result

@@ -24,6 +24,7 @@ HOSTILE = "tests/integration/test_redis_hostile.py"
 HANDLERS = "tests/integration/test_runtime_handlers.py"
 STOPPING = "tests/integration/test_runtime_stopping.py"
 OUTAGES = "tests/integration/test_runtime_recovery.py"
+REAL = "tests/simulation/world/test_real_servers.py"
 DIFFERENTIAL = "tests/conformance/test_differential.py"
 
 
@@ -88,7 +89,10 @@ ASSUMED: Final = (
     Assumption(
         "during an alarm publishes time out, may arrive later, and consuming goes on",
         ("publish.late", "broker_alarm"),
-        ((REFUSALS, "test_during_a_memory_alarm_publishing_times_out_and_consuming_goes_on"),),
+        (
+            (REFUSALS, "test_during_a_memory_alarm_publishing_times_out_and_consuming_goes_on"),
+            (REAL, "test_a_publish_that_was_given_up_arrives_when_the_broker_goes_on"),
+        ),
     ),
     Assumption(
         "a publish can be refused at once",
@@ -126,6 +130,7 @@ ASSUMED: Final = (
         "a request can be lost, or be done although its caller has given up",
         ("store.request_lost", "store.request_late", "store_pause"),
         (
+            (REAL, "test_a_call_that_was_given_up_is_done_when_the_server_goes_on"),
             (FAULTS, "test_a_server_that_does_not_answer_is_given_up_after_the_timeout"),
             (HOSTILE, "test_a_swallowed_reply_is_given_up_in_time_and_shifts_no_other"),
         ),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from pavane.adapters.rabbitmq import RabbitMQBroker
@@ -23,9 +21,12 @@ async def test_a_call_that_was_given_up_is_done_when_the_server_goes_on() -> Non
         with pytest.raises(StateUnavailable):
             await stage.begin()
         server.thaw()
-        async with asyncio.timeout(20):
-            while not (record := await store.read(stage.run)) or not record.steps:
-                await asyncio.sleep(0.05)
+
+        async def begun() -> bool:
+            record = await store.read(stage.run)
+            return record is not None and bool(record.steps)
+
+        await broker_stage.eventually("the step that nobody waits for any more", begun)
         await store.close()
 
 

@@ -12,6 +12,10 @@ from pavane.ports.store import Tick
 from tests.planted.ports import NEVER_OLD, Culprit
 
 
+AHEAD = 1_500
+"""Milliseconds that the worker's clock is ahead of the store's, beside what a tier may set it to."""
+
+
 class NoFence(Culprit):
     """A commit is accepted whatever its token: the present holder's is put in its place."""
 
@@ -52,7 +56,7 @@ class LeaseOnWorkerClock(Culprit):
         if not isinstance(answer, a.Leased):
             return answer
         now = await self.store.now()
-        if now + answer.remaining > time.time() * 1000:
+        if now + answer.remaining > time.time() * 1000 + AHEAD:
             return answer
         self.take(call)
         return await self.store.begin(call)

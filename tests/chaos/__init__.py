@@ -16,4 +16,6 @@
 
 A job that was killed comes back when its lease has run out (30 or 60 s): two kills of one job are always a
 lease apart. Three of them make a crash loop, whose letter `load` redrives; the figures say how many.
+
+`tests.chaos.storm` beside it is `make chaos`: every kind of fault at random, on all applications at once.
 """

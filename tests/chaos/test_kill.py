@@ -45,6 +45,7 @@ def kill_test(folder: Path, **variables: str) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(LONGEST + 60)
+@pytest.mark.fault("W2")
 def test_no_order_is_lost_while_every_process_is_killed_ten_times(tmp_path: Path) -> None:
     figures = kill_test(tmp_path)
 
@@ -57,6 +58,7 @@ def test_no_order_is_lost_while_every_process_is_killed_ten_times(tmp_path: Path
 
 
 @pytest.mark.timeout(LONGEST + 60)
+@pytest.mark.fault("B1", "R1")
 def test_no_order_is_lost_when_the_broker_and_the_store_are_killed_too(tmp_path: Path) -> None:
     shares = {"DECLINE": "0.2", "REFUSE": "0.1"}
     figures = kill_test(tmp_path, SERVERS="1", COUNT="300", KILLS="3", **shares)

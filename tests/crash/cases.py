@@ -30,6 +30,7 @@ class Case:
         outcomes: of all attempts, at the end.
         failures: recorded, when the process has died.
         again: how often the handler is started after the takeover.
+        paused: the run is paused before the job is delivered, and goes on after the takeover.
         redriven: how many messages of the job's one letter are then in the dead-letter queue: it must be redriven
             for the run to go on. A letter that was published and not marked is published again, under its id.
     """
@@ -47,6 +48,7 @@ class Case:
     outcomes: tuple[str, ...] = ("committed",)
     failures: int = 0
     again: int = 0
+    paused: bool = False
     redriven: int = 0
 
     @property
@@ -57,6 +59,11 @@ class Case:
     def point(self) -> str:
         return self.crash.partition(":")[0]
 
+    @property
+    def begins(self) -> bool:
+        """Whether the handler is started in the process that dies."""
+        return self.point not in ("receive", "begin", "hold")
+
 
 ONCE, ALWAYS = "fail:1", "fail:3"
 FAILED_THRICE = ("failed", "failed", "failed", "committed")
@@ -66,6 +73,7 @@ def table(kind: JobKind) -> list[Case]:
     undo = kind == "undo"
     nth = 3 if undo else 2
     broken = {"third": "break"} if undo else {}
+    put_off = broken | {"undo_second" if undo else "second": "late:0.5"}
     fails_once = broken | {"undo_second" if undo else "second": ONCE}
     fails_always = broken | {"undo_second" if undo else "second": ALWAYS}
     fresh, running, retrying, done, dead = (
@@ -144,6 +152,27 @@ def table(kind: JobKind) -> list[Case]:
             again=1,
             redriven=2,
         ),
+        # Put off: its lease is given back, and the next begin is not before its time.
+        Case(
+            crash="snooze:1",
+            kind=kind,
+            ask=put_off,
+            state=retrying,
+            ran=0,
+            outcomes=("released", "committed"),
+            again=1,
+        ),
+        Case(
+            crash="again_published:1",
+            kind=kind,
+            ask=put_off,
+            state=retrying,
+            ran=0,
+            waiting=2,
+            outcomes=("released", "committed"),
+            again=1,
+        ),
+        Case(crash="hold:1", kind=kind, ask=broken, state=fresh, ran=0, again=1, paused=True),
     ]
 
 

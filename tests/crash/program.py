@@ -8,6 +8,7 @@ Its events say what its handlers are to do: `ask` maps a worker's name (`undo_<n
     hang        never end                                quit:1     raise SystemExit on the first attempt
     wrong:1     return an undeclared event on the first  break      return the failing event (`third` only)
     big:1       (`pong`) return half a megabyte at first      leak       leave a task behind that never ends
+    late:0.5    in a process with a crash point: raise NotNow, for half a second
 
 PAVANE_TEST_VERSION is the version of `crash.pinged` that a process knows.
 """
@@ -24,8 +25,9 @@ from typing import Any
 
 from pydantic import Field
 
-from pavane import App, Context, Event, RetryPolicy, Service, StepFailure, UndoContext, Workflow
+from pavane import App, Context, Event, NotNow, RetryPolicy, Service, StepFailure, UndoContext, Workflow
 from tests.crash.ledger import note
+from tests.planted.environment import planted_from_environment
 
 LEASE = 2.0
 LONGEST_LIFE = 300
@@ -107,6 +109,8 @@ async def obey(ctx: Context[None] | UndoContext[None], name: str, event: Asking)
             return Ponged(key="x" * 500_000)
         case "leak":
             leaked.append(asyncio.create_task(asyncio.Event().wait()))
+        case "late" if "PAVANE_CRASH" in os.environ:
+            raise NotNow("not in a process that is to die", after=number)
         case "break":
             return Broken(key=event.key, ask=event.ask)
     note(ctx, "end")
@@ -195,7 +199,8 @@ app = App(services=[line, loose], workflows=[chain])
 def main() -> None:
     signal.alarm(LONGEST_LIFE)  # whatever becomes of the tests, this process ends
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(name)s %(levelname)s %(message)s")
-    app.run(only=sys.argv[1:])
+    with planted_from_environment():
+        app.run(only=sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pavane.core.record import StepRow, Work
 from tests.crash.cases import Case
 from tests.crash.ledger import Entry
 from tests.crash.stage import Stage, eventually, set_up
+from tests.crash.workers import READY_WITHIN
 
 KEY = "k"
 HIT = "line.second"
@@ -61,6 +62,8 @@ async def play(case: Case, broker_url: str, state_url: str, folder: Path) -> Pla
         taker = stage.process()
         async with taker:
             indexed = waiting = 0
+            if case.paused:
+                await go_on(stage)
             if case.redriven:
                 indexed, waiting = await redrive(stage)
             status = await stage.ending(KEY)
@@ -73,13 +76,12 @@ async def play(case: Case, broker_url: str, state_url: str, folder: Path) -> Pla
 async def die(stage: Stage, case: Case) -> Left:
     """Run until the process has killed itself, and wait until the broker has everything back."""
     await stage.begin_run(KEY, **case.ask)
-    if case.kind == "undo":
-        await first_step(stage)
-    victim = stage.process(*VICTIM[case.kind], crash=case.crash)
-    async with victim:
-        code = await victim.ended()
-        assert code == -signal.SIGKILL, f"it ended with {code}:\n{victim.log}"
-        await returned(stage, case)
+    if case.kind == "undo" or case.paused:
+        await done_before(stage, "line.first", stage.queue(HIT))
+    if case.paused:
+        await pause(stage, case)
+    code = await dies(stage, *VICTIM[case.kind], crash=case.crash)
+    await returned(stage, case)
     record = await stage.record(KEY)
     row = await stage.row(KEY, HIT)
     return Left(
@@ -92,15 +94,46 @@ async def die(stage: Stage, case: Case) -> Left:
     )
 
 
-async def first_step(stage: Stage) -> None:
-    """Have the first step done by a process of its own, so that its undo is not the victim's."""
-    async with stage.process("line.first") as before:
+async def dies(stage: Stage, *only: str, crash: str, module: str = "tests.crash.program") -> int:
+    """Run a process until it has killed itself, which may be before it is ready; its exit code."""
+    victim = stage.process(*only, crash=crash, module=module)
+    try:
+        await victim.launch()
+        code = await victim.ended(READY_WITHIN + 30)
+        assert code == -signal.SIGKILL, f"it ended with {code}:\n{victim.log}"
+        return code
+    finally:
+        await victim.close()
+
+
+async def done_before(stage: Stage, worker: str, next_queue: str) -> None:
+    """Have a step done by a process of its own, so that neither it nor its undo is the victim's."""
+    async with stage.process(worker) as before:
 
         async def done() -> bool:
-            return await stage.ready_in(stage.queue(HIT)) == 1
+            return await stage.ready_in(next_queue) == 1
 
-        await eventually("the first step is done", done)
+        await eventually(f"{worker} is done", done)
         await before.stop()
+
+
+async def pause(stage: Stage, case: Case) -> None:
+    """Pause the run when the job that is hit waits in its queue."""
+    if case.kind == "undo":
+        await done_before(stage, HIT, stage.queue("line.third"))
+        await done_before(stage, "line.third", stage.queue(HIT, "undo"))
+    await stage.client.run(f"chain:{KEY}").pause("the test pauses it")
+
+
+async def go_on(stage: Stage) -> None:
+    """Resume the run when the delivery that came back is held with it, once."""
+
+    async def held() -> bool:
+        jobs = [job for job in (await stage.record(KEY)).held.values() if job.worker == HIT]
+        return len(jobs) == 1 and not await stage.full_queues()
+
+    await eventually("the delivery is held, once, and in no queue", held)
+    await stage.client.run(f"chain:{KEY}").resume()
 
 
 async def returned(stage: Stage, case: Case) -> None:

@@ -43,6 +43,7 @@ async def floor(rabbit: RabbitServer, redis_server: RedisServer) -> AsyncIterato
 
 
 @pytest.mark.parametrize("case", [c for c in ARRIVALS if c.code != HANDLED], ids=lambda case: case.what)
+@pytest.mark.fault("M1", "M2", "M3")
 async def test_a_bad_message_becomes_a_letter_and_the_worker_goes_on(floor: Floor, case: Arrival) -> None:
     await floor.throw(floor.queue("door.hear"), case.wire(), case.body)
     letter = await floor.only_letter()
@@ -57,6 +58,7 @@ async def test_a_bad_message_becomes_a_letter_and_the_worker_goes_on(floor: Floo
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.fault("M2")
 async def test_rabbitmq_itself_refuses_a_header_that_is_no_number(floor: Floor, number: float) -> None:
     with pytest.raises(AssertionError, match=r"Connection\.Close"):
         await floor.throw(floor.queue("door.hear"), message_properties({"number": number}), b"{}")
@@ -65,6 +67,7 @@ async def test_rabbitmq_itself_refuses_a_header_that_is_no_number(floor: Floor, 
 
 
 @pytest.mark.parametrize("case", [c for c in ARRIVALS if c.code == HANDLED], ids=lambda case: case.what)
+@pytest.mark.fault("M2")
 async def test_what_only_looks_bad_is_handled(floor: Floor, case: Arrival) -> None:
     await floor.throw(floor.queue("door.hear"), case.wire(), case.body)
     await floor.heard(case.event_id)
@@ -72,6 +75,7 @@ async def test_what_only_looks_bad_is_handled(floor: Floor, case: Arrival) -> No
     assert await floor.client.dead_letters.list().count() == 0
 
 
+@pytest.mark.fault("M1")
 async def test_a_letter_of_bad_bytes_can_be_redriven_and_dies_again(floor: Floor) -> None:
     """The operator's tools get through a queue with such letters, and lose none."""
     for case in map(another, REDRIVEN):

@@ -85,6 +85,7 @@ async def test_asking_for_such_a_run_is_refused_before_any_server_is_asked(floor
         await floor.client.emit(shop.Paid(order="x", amount=1), run=name)
 
 
+@pytest.mark.fault("W14")
 async def test_a_newer_version_goes_round_the_wheel_before_it_is_a_letter(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +152,7 @@ async def test_an_undeclared_event_is_rejected_and_never_sent(floor: Floor, how:
     await floor.discard(letter)
 
 
+@pytest.mark.fault("M3")
 async def test_an_event_over_the_limit_is_refused_to_whoever_sends_it(floor: Floor) -> None:
     large = "x" * LIMIT
     for send in (
@@ -182,6 +184,7 @@ async def test_an_event_cannot_be_emitted_into_a_run_that_does_not_exist(floor: 
     await floor.goes_on()
 
 
+@pytest.mark.fault("B13")
 async def test_a_second_start_with_another_payload_keeps_the_first(floor: Floor) -> None:
     run = await live_run(floor, "twice")
     again = await floor.client.start(shop.orders, shop.Placed(order="twice", note="else"))

@@ -169,6 +169,7 @@ async def test_a_redis_that_evicts_is_refused_with_the_command_that_mends_it(
         await it_works(rabbit, evicting.url, namespace)
 
 
+@pytest.mark.fault("R5")
 async def test_strict_durability_is_refused_where_redis_may_lose_a_second(
     rabbit: RabbitServer, private_redis: RedisServer, namespace: str
 ) -> None:

@@ -98,6 +98,7 @@ async def test_a_client_of_its_own_starts_and_waits(client: Client, settings: Se
         assert (await other.runs().all())[0].run == "asking:1"
 
 
+@pytest.mark.fault("L3")
 async def test_a_redrive_in_two_passes_loses_none_and_repeats_none(
     client: Client, settings: Settings, shop: Shop
 ) -> None:
@@ -119,6 +120,7 @@ async def test_a_redrive_in_two_passes_loses_none_and_repeats_none(
     assert await client.dead_letters.list().count() == 0
 
 
+@pytest.mark.fault("L3")
 async def test_twenty_five_passes_wear_out_no_letter(client: Client, settings: Settings, shop: Shop) -> None:
     shop.broken = {1, 2}
     for number in (1, 2):
@@ -135,6 +137,7 @@ async def test_twenty_five_passes_wear_out_no_letter(client: Client, settings: S
         await client.run(asking, str(number)).result(20)
 
 
+@pytest.mark.fault("L3")
 async def test_two_passes_at_the_same_time_redrive_each_letter_once(
     client: Client, settings: Settings, shop: Shop
 ) -> None:

@@ -44,6 +44,7 @@ def send(url: str, exchange: str, key: str, hostile: bytes) -> None:
 
 
 @pytest.mark.parametrize("case", HOSTILE)
+@pytest.mark.fault("M2")
 async def test_a_hostile_message_is_delivered_with_its_problem(
     rabbit: RabbitServer, broker: RabbitMQBroker, case: str
 ) -> None:
@@ -65,6 +66,7 @@ async def test_a_hostile_message_is_delivered_with_its_problem(
 
 
 @pytest.mark.parametrize("case", HOSTILE)
+@pytest.mark.fault("M2")
 async def test_a_hostile_letter_can_be_taken_and_published_again(
     rabbit: RabbitServer, broker: RabbitMQBroker, case: str
 ) -> None:
@@ -127,6 +129,7 @@ def test_tables_are_read_down_to_the_limit() -> None:
     ],
     ids=["unknown type", "long string too long", "table too long", "no values", "name too long"],
 )
+@pytest.mark.fault("M2")
 def test_malformed_properties_never_raise(broken: bytes) -> None:
     """RabbitMQ does not let these through; another broker, or another version, might."""
     found = content_header(struct.pack(">HHQ", 60, 0, 7) + broken)

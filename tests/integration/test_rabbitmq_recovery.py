@@ -64,6 +64,7 @@ async def break_channel(subscription: Subscription) -> None:
         await consumer._channel.queue_declare("no_such_queue", passive=True)
 
 
+@pytest.mark.fault("B6")
 async def test_a_channel_error_costs_one_redelivery_and_no_other_consumer(
     broker: RabbitMQBroker, namespace: str
 ) -> None:
@@ -89,6 +90,7 @@ async def test_a_channel_error_costs_one_redelivery_and_no_other_consumer(
     assert spared.bodies == [b"job", b"next"]
 
 
+@pytest.mark.fault("B7")
 async def test_a_deleted_queue_is_declared_again_with_its_bindings(
     rabbit: RabbitServer, broker: RabbitMQBroker, namespace: str
 ) -> None:
@@ -107,6 +109,7 @@ async def test_a_deleted_queue_is_declared_again_with_its_bindings(
     assert await broker.plan(stage.topology) == []
 
 
+@pytest.mark.fault("B7")
 async def test_a_queue_of_somebody_elses_is_waited_for(
     rabbit: RabbitServer, broker: RabbitMQBroker, namespace: str
 ) -> None:
@@ -142,6 +145,7 @@ async def test_what_is_delayed_for_a_queue_that_is_gone_is_parked_and_holds_up_n
     assert (parked.message.body, dict(parked.message.headers)) == (b"for nobody", {"run": "r"})
 
 
+@pytest.mark.fault("B7")
 async def test_a_deleted_exchange_is_declared_again(
     rabbit: RabbitServer, broker: RabbitMQBroker, namespace: str
 ) -> None:
@@ -168,6 +172,7 @@ async def test_an_exchange_that_was_deleted_before_its_first_use_is_declared_aga
     await stage.until_ready(stage.first, 1)
 
 
+@pytest.mark.fault("B12")
 async def test_connections_that_the_server_closes_come_back(private: RabbitServer, namespace: str) -> None:
     broker = RabbitMQBroker(private.url, namespace=namespace)
     await broker.open()
@@ -184,6 +189,7 @@ async def test_connections_that_the_server_closes_come_back(private: RabbitServe
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["restart", "kill -9"])
+@pytest.mark.fault("B1")
 async def test_a_broker_that_comes_back_has_its_consumers_and_all_it_confirmed(
     private: RabbitServer, namespace: str, kill: bool
 ) -> None:
@@ -244,6 +250,7 @@ async def publish_until_it_breaks(stage: Stage, server: RabbitServer, *, kill: b
     return list(confirmed)
 
 
+@pytest.mark.fault("B1")
 async def test_a_delayed_message_survives_a_kill(private: RabbitServer, namespace: str) -> None:
     broker = RabbitMQBroker(private.url, namespace=namespace)
     await broker.open()
@@ -285,6 +292,7 @@ async def test_a_missing_broker_is_reported_in_time_and_closing_does_not_wait_fo
     assert time.monotonic() - started < 2
 
 
+@pytest.mark.fault("N3")
 async def test_a_frozen_broker_is_noticed_by_its_silence(private: RabbitServer, namespace: str) -> None:
     broker = RabbitMQBroker(private.url, namespace=namespace, heartbeat=1, publish_timeout=1)
     await broker.open()

@@ -37,6 +37,7 @@ async def private() -> AsyncIterator[RabbitServer]:
     await asyncio.to_thread(server.close)
 
 
+@pytest.mark.fault("B4")
 async def test_during_a_memory_alarm_publishing_times_out_and_consuming_goes_on(
     private: RabbitServer, namespace: str
 ) -> None:
@@ -85,6 +86,7 @@ async def publish_again(stage: Stage) -> None:
     await eventually("a confirm after the alarm", confirmed)
 
 
+@pytest.mark.fault("B9")
 async def test_what_a_full_queue_refuses_at_once_is_refused_each_by_itself(broker: RabbitMQBroker) -> None:
     stage = await Stage.build(broker, NAMESPACE)
 
@@ -105,6 +107,7 @@ async def test_what_a_full_queue_refuses_at_once_is_refused_each_by_itself(broke
     taken.ack()
 
 
+@pytest.mark.fault("B12")
 async def test_wrong_credentials_are_named_but_not_shown(rabbit: RabbitServer, namespace: str) -> None:
     url = rabbit.url.replace("guest:guest", "guest:s3cret-word")
     with pytest.raises(BrokerUnavailable, match="refused") as refusal:
@@ -133,6 +136,7 @@ def every_text_of(error: BaseException | None) -> str:
     return f"{error} {error!r} " + every_text_of(error.__cause__) if error else ""
 
 
+@pytest.mark.fault("B3")
 async def test_the_first_of_several_nodes_that_answers_is_taken(rabbit: RabbitServer, namespace: str) -> None:
     urls = f"amqp://guest:guest@127.0.0.1:{free_port()}/, {rabbit.url}"
     broker = RabbitMQBroker(urls, namespace=NAMESPACE)

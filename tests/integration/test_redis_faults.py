@@ -49,6 +49,7 @@ async def outage(store: RedisStore) -> StateUnavailable:
 
 
 @pytest.mark.parametrize("kill", [False, True])
+@pytest.mark.fault("R1")
 async def test_the_store_is_unavailable_while_the_server_is_away_and_works_again_after(
     private: RedisServer, store: RedisStore, kill: bool
 ) -> None:
@@ -63,12 +64,14 @@ async def test_the_store_is_unavailable_while_the_server_is_away_and_works_again
     assert await store.initialised()
 
 
+@pytest.mark.fault("R1", "R9")
 async def test_the_first_call_after_a_restart_is_answered(private: RedisServer, store: RedisStore) -> None:
     stage = await Stage.built(store)
     await asyncio.to_thread(private.restart, kill=True)
     assert isinstance(await stage.begin(), Granted)  # neither a dead connection nor a forgotten script shows
 
 
+@pytest.mark.fault("R9")
 async def test_flushed_scripts_are_loaded_again_by_whoever_misses_them(
     private: RedisServer, store: RedisStore
 ) -> None:
@@ -97,6 +100,7 @@ async def test_nothing_of_a_call_is_left_for_the_next(private: RedisServer, stor
     assert len(first) == 4, "kind, fields, the next time, and the one event that is to be published"
 
 
+@pytest.mark.fault("R9")
 async def test_processes_of_two_versions_share_a_server(private: RedisServer, store: RedisStore) -> None:
     older = RedisStore(
         private.url, namespace="orders", shards=4, library=load_library({"clock": clock_of_another_version()})
@@ -116,6 +120,7 @@ def clock_of_another_version() -> str:
     return (FOLDER / "clock.lua").read_text() + "\n-- another version"
 
 
+@pytest.mark.fault("R6")
 async def test_a_server_that_does_not_answer_is_given_up_after_the_timeout(
     private: RedisServer, store: RedisStore
 ) -> None:
@@ -132,6 +137,7 @@ async def test_a_server_that_does_not_answer_is_given_up_after_the_timeout(
     assert isinstance(await stage.begin(), Granted | Leased)  # what was on its way may have arrived
 
 
+@pytest.mark.fault("R3")
 async def test_a_flushed_server_is_refused_until_somebody_has_decided(
     private: RedisServer, store: RedisStore
 ) -> None:
@@ -187,6 +193,7 @@ async def test_calls_side_by_side_of_a_process_that_looked_too_early_all_work(pr
     await deployer.close()
 
 
+@pytest.mark.fault("R4")
 async def test_a_full_server_takes_no_new_work_and_can_be_drained(
     private: RedisServer, store: RedisStore
 ) -> None:
@@ -219,6 +226,7 @@ async def test_a_full_server_takes_no_new_work_and_can_be_drained(
     assert isinstance(await stages[3].commit(stages[3].job(), grants[3].token, "mid"), Committed)
 
 
+@pytest.mark.fault("R4")
 async def test_a_replica_and_a_server_that_cannot_write_are_unavailable(
     private: RedisServer, store: RedisStore
 ) -> None:
@@ -235,6 +243,7 @@ async def test_a_replica_and_a_server_that_cannot_write_are_unavailable(
     assert isinstance(await stage.begin(), Granted)
 
 
+@pytest.mark.fault("R11")
 async def test_a_record_that_somebody_broke_leaves_the_others_alone(
     private: RedisServer, store: RedisStore, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -270,6 +279,7 @@ async def test_a_record_that_somebody_broke_leaves_the_others_alone(
     await one.close()
 
 
+@pytest.mark.fault("R5")
 async def test_an_evicting_server_is_refused_with_the_command_that_mends_it() -> None:
     with RedisServer(options={"maxmemory": "50mb", "maxmemory-policy": "allkeys-lru"}) as server:
         store = made(server.url)

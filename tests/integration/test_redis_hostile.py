@@ -112,6 +112,7 @@ async def test_what_is_no_reply_ends_the_connection_and_no_other(
     assert server.connections == 2
 
 
+@pytest.mark.fault("R7")
 async def test_a_swallowed_reply_is_given_up_in_time_and_shifts_no_other(
     server: FakeRedis, wire: Wire
 ) -> None:

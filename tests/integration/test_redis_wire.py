@@ -105,6 +105,7 @@ def cancelled(answer: object) -> bool:
     return isinstance(answer, asyncio.CancelledError)
 
 
+@pytest.mark.fault("N1")
 async def test_a_cut_connection_fails_its_commands_and_no_others(wire: Wire, proxy: SlowProxy) -> None:
     failed = 0
     for round_ in range(20):

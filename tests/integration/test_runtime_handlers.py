@@ -62,6 +62,7 @@ async def test_a_handler_that_runs_three_leases_long_runs_once(stage: Stage) -> 
         assert await stage.outcomes("k", "line.first") == ["committed"]
 
 
+@pytest.mark.fault("W6")
 async def test_a_frozen_process_is_replaced_and_fenced(stage: Stage) -> None:
     frozen, other = stage.process(heartbeat="1"), stage.process()
     await stage.begin_run("k", first="finish:3")
@@ -92,6 +93,7 @@ async def test_a_frozen_process_is_replaced_and_fenced(stage: Stage) -> None:
         await frozen.stop()
 
 
+@pytest.mark.fault("W6")
 async def test_a_pause_shorter_than_lease_and_heartbeat_shows_nothing(stage: Stage) -> None:
     async with stage.process() as paused, stage.process():
         await stage.begin_run("k", first="sleep:2")
@@ -115,6 +117,7 @@ async def test_a_handler_that_hangs_is_cancelled_at_its_timeout(stage: Stage) ->
         assert (letter.reason, letter.error_type) == ("attempts", "TimeoutError")
 
 
+@pytest.mark.fault("W10")
 async def test_a_handler_that_ignores_its_cancellation_is_left_behind(stage: Stage) -> None:
     async with stage.process():
         event = await ping(stage, pong="stubborn:8")
@@ -129,6 +132,7 @@ async def test_a_handler_that_ignores_its_cancellation_is_left_behind(stage: Sta
         assert len(stage.ledger.starts("loose.heard")) == 1
 
 
+@pytest.mark.fault("W9")
 async def test_a_handler_that_blocks_the_loop_is_found_by_the_watchdog(stage: Stage) -> None:
     async with stage.process() as process:
         await stage.begin_run("k", first="block:12")
@@ -140,6 +144,7 @@ async def test_a_handler_that_blocks_the_loop_is_found_by_the_watchdog(stage: St
         assert (await stage.ending("k")).status == "completed"
 
 
+@pytest.mark.fault("W12")
 async def test_system_exit_and_a_wrong_event_end_an_attempt_and_not_the_process(stage: Stage) -> None:
     async with stage.process() as process:
         await stage.begin_run("quits", first="quit:1")
@@ -160,6 +165,7 @@ async def test_system_exit_and_a_wrong_event_end_an_attempt_and_not_the_process(
         await stage.nothing_waits()
 
 
+@pytest.mark.fault("W12")
 async def test_too_large_a_result_is_rejected_and_a_task_left_behind_harms_nobody(stage: Stage) -> None:
     async with stage.process() as process:
         await stage.begin_run("leaks", first="leak", second="leak")
@@ -171,6 +177,7 @@ async def test_too_large_a_result_is_rejected_and_a_task_left_behind_harms_nobod
         assert await process.stop() < 5
 
 
+@pytest.mark.fault("W14")
 async def test_a_newer_version_waits_for_the_process_that_knows_it(stage: Stage) -> None:
     """A rolling deployment: old and new consume one queue, and no event of the new kind dies of the old."""
     async with stage.process() as old:
@@ -206,6 +213,7 @@ async def test_a_policy_function_answers_for_a_job_that_died(stage: Stage) -> No
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.fault("W11")
 async def test_a_job_that_kills_its_process_ends_alone_and_its_neighbours_live(stage: Stage) -> None:
     neighbours = [f"neighbour{n}" for n in range(5)]
     await stage.begin_run("poison", first="exit:3")
@@ -247,6 +255,7 @@ async def three_deaths(stage: Stage) -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.fault("W11")
 async def test_an_undo_that_kills_its_process_is_stuck_and_not_skipped(stage: Stage) -> None:
     await stage.begin_run("k", third="break", undo_second="exit:3")
     await three_deaths(stage)

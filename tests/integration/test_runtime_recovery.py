@@ -133,6 +133,7 @@ RETURN = {"rabbitmq": "has its consumer again", "redis": "state: answers again"}
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("how", ["stop", "kill"])
 @pytest.mark.parametrize("which", ["rabbitmq", "redis"])
+@pytest.mark.fault("B1", "R1")
 async def test_a_server_goes_and_comes_back(which: str, how: str, tmp_path: Path) -> None:
     async with scene(tmp_path) as (stage, rabbit, redis), stage.process() as one, stage.process() as two:
         server = rabbit if which == "rabbitmq" else redis
@@ -151,6 +152,7 @@ async def test_a_server_goes_and_comes_back(which: str, how: str, tmp_path: Path
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.fault("B1", "R1")
 async def test_both_servers_are_killed_at_once(tmp_path: Path) -> None:
     async with scene(tmp_path) as (stage, rabbit, redis), stage.process(), stage.process():
 
@@ -163,6 +165,7 @@ async def test_both_servers_are_killed_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.fault("R9")
 async def test_scripts_are_forgotten(tmp_path: Path) -> None:
     async with scene(tmp_path) as (stage, _, redis), stage.process():
         await under_a_stream(stage, lambda: command(redis, b"FUNCTION FLUSH"))
@@ -179,6 +182,7 @@ async def command(redis: RedisServer, text: bytes) -> bytes:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.fault("B7")
 async def test_a_queue_is_deleted_under_its_consumer(tmp_path: Path) -> None:
     async with scene(tmp_path) as (stage, rabbit, _), stage.process() as process:
         # What is in the queue goes with it: it is deleted when nothing is, which an idle moment guarantees.
@@ -196,6 +200,7 @@ async def test_a_queue_is_deleted_under_its_consumer(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.fault("B6")
 async def test_a_channel_error_while_jobs_run_costs_no_job(tmp_path: Path) -> None:
     async with scene(tmp_path) as (stage, _, _redis), here(stage) as process:
 
@@ -229,6 +234,7 @@ async def break_channel(subscription: object) -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.fault("R3")
 async def test_a_redis_that_forgot_everything_is_refused(tmp_path: Path) -> None:
     async with scene(tmp_path) as (stage, _, redis), stage.process() as process:
         await stage.begin_run("before")
@@ -249,6 +255,7 @@ async def test_a_redis_that_forgot_everything_is_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.fault("B1", "R1", "R3")
 async def test_a_process_is_not_ready_while_it_cannot_work_and_says_why(tmp_path: Path) -> None:
     async with scene(tmp_path) as (stage, rabbit, redis), here(stage) as process:
 
@@ -278,6 +285,7 @@ async def test_a_process_is_not_ready_while_it_cannot_work_and_says_why(tmp_path
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.fault("W13", "R1")
 async def test_a_result_is_kept_and_a_lease_is_not_while_redis_does_not_answer(tmp_path: Path) -> None:
     """A handler that ended waits with its commit; one that still runs is cancelled when its lease is over."""
     async with scene(tmp_path) as (stage, _, redis), stage.process():
@@ -315,6 +323,7 @@ async def judge_failures(stage: Stage, keys: list[str]) -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.fault("B7", "B8")
 async def test_an_event_whose_binding_is_gone_is_kept_and_its_run_is_listed(tmp_path: Path) -> None:
     async with scene(tmp_path) as (stage, rabbit, _), stage.process():
         third, exchange = stage.queue("line.third"), stage.names.event("crash.second_done")

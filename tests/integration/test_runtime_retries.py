@@ -108,6 +108,7 @@ async def test_attempts_are_made_at_0_1_3_and_7_seconds(
         assert [attempt.outcome for attempt in letter.attempts] == ["failed"] * 4
 
 
+@pytest.mark.fault("L1")
 async def test_jobs_that_fail_together_come_back_spread(
     rabbit: RabbitServer, redis_server: RedisServer, tmp_path: Path
 ) -> None:

@@ -58,11 +58,13 @@ async def failures(stage: Stage, key: str = "k") -> int:
     return sum(row.work.failures for row in (await stage.record(key)).steps.values())
 
 
+@pytest.mark.fault("W8")
 async def test_an_idle_process_stops_at_once(stage: Stage) -> None:
     async with stage.process(grace_period="20") as process:
         assert await process.stop() < MORE
 
 
+@pytest.mark.fault("W8")
 async def test_a_busy_process_ends_its_job_first(stage: Stage) -> None:
     async with stage.process("line.first", grace_period="10") as process:
         await stage.begin_run("k", first="sleep:2")
@@ -74,6 +76,7 @@ async def test_a_busy_process_ends_its_job_first(stage: Stage) -> None:
     assert len(stage.ledger.starts("line.first")) == 1
 
 
+@pytest.mark.fault("W8", "L2")
 async def test_what_had_not_begun_goes_back(stage: Stage) -> None:
     keys = [f"k{n}" for n in range(8)]
     async with stage.process(grace_period="10", prefetch="2") as process:
@@ -91,6 +94,7 @@ async def test_what_had_not_begun_goes_back(stage: Stage) -> None:
     assert [await failures(stage, key) for key in keys] == [0] * len(keys)
 
 
+@pytest.mark.fault("W8")
 async def test_a_handler_longer_than_the_grace_period_is_cut_short_and_no_attempt_is_spent(
     stage: Stage,
 ) -> None:
@@ -119,6 +123,7 @@ async def test_a_plain_function_longer_than_the_grace_period_does_not_keep_the_p
     assert stage.ledger.ends("loose.crunch") == []
 
 
+@pytest.mark.fault("W8", "W10")
 async def test_a_handler_that_ignores_its_cancellation_does_not_keep_the_process(stage: Stage) -> None:
     async with stage.process(grace_period="1") as process:
         await stage.begin_run("k", first="stubborn:25")
@@ -137,6 +142,7 @@ async def busy_again(stage: Stage, process: WorkerProcess) -> None:
     await eventually("the other process has begun the job, which no lease holds", begun)
 
 
+@pytest.mark.fault("W8")
 async def test_the_second_signal_ends_the_process_at_once(stage: Stage) -> None:
     async with stage.process(grace_period="60") as process:
         await stage.begin_run("k", first="finish:25")
@@ -151,6 +157,7 @@ async def test_the_second_signal_ends_the_process_at_once(stage: Stage) -> None:
     assert await failures(stage) == 0
 
 
+@pytest.mark.fault("W8")
 async def test_a_process_stops_while_it_reconnects(tmp_path: Path) -> None:
     async with private_servers() as (rabbit, redis), set_up(rabbit.url, redis.url, tmp_path) as stage:
         await stage.prepare()

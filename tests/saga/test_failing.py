@@ -54,6 +54,7 @@ async def test_the_step_that_committed_the_failing_event_is_not_undone(set_up: S
         assert (await run.status()).reason == "line.broken"
 
 
+@pytest.mark.fault("C2")
 async def test_an_event_still_queued_when_its_run_fails_is_refused(set_up: SetUp) -> None:
     built = line()
     async with set_up(built.app) as scene:
@@ -71,6 +72,7 @@ async def test_an_event_still_queued_when_its_run_fails_is_refused(set_up: SetUp
         assert "step_refused" in await scene.history(run)
 
 
+@pytest.mark.fault("C2")
 async def test_a_running_step_is_told_commits_late_and_is_undone(set_up: SetUp) -> None:
     built = line()
     async with set_up(built.app) as scene:
@@ -113,6 +115,7 @@ async def test_a_worker_that_died_between_effect_and_commit_is_undone_as_unknown
         assert [attempt.outcome for attempt in row.work.attempts] == ["lost"]
 
 
+@pytest.mark.fault("C5")
 async def test_two_branches_that_fail_at_once_fail_the_run_once(set_up: SetUp) -> None:
     built = line()
     async with set_up(built.app) as scene:
@@ -161,6 +164,7 @@ async def test_a_dead_closing_step_changes_no_phase(set_up: SetUp) -> None:
         assert "tell" not in built.undone("k")
 
 
+@pytest.mark.fault("B13", "C2")
 async def test_a_step_redelivered_after_its_run_was_compensated_is_not_run(
     set_up: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ async def test_a_join_is_called_once_with_its_events_in_order(set_up: SetUp) -> 
         assert len(steps) == 1, "arrivals are no steps"
 
 
+@pytest.mark.fault("B13")
 async def test_duplicates_before_and_after_change_nothing(set_up: SetUp) -> None:
     built = travel()
     async with set_up(built.app) as scene:

@@ -43,6 +43,7 @@ async def stuck(scene: Scene, built: Any) -> RunHandle[Any]:
     return run
 
 
+@pytest.mark.fault("C1")
 async def test_an_undo_that_fails_for_ever_stalls_its_run_and_a_redrive_goes_on(set_up: SetUp) -> None:
     built = line()
     async with set_up(built.app) as scene:
@@ -95,6 +96,7 @@ async def test_a_run_whose_step_is_dead_is_compensated_by_an_operator(set_up: Se
         assert (line_.by, line_.detail.get("why")) == ("operator 7", "beyond repair")
 
 
+@pytest.mark.fault("C1")
 async def test_undos_side_by_side_wait_only_for_what_they_caused(set_up: SetUp) -> None:
     built = travel()
     async with set_up(built.app) as scene:
@@ -144,6 +146,7 @@ async def test_the_undo_of_a_join_gets_what_was_joined(set_up: SetUp) -> None:
 
 
 @pytest.mark.parametrize("point", ["receive", "begin", "handler", "commit", "publish"])
+@pytest.mark.fault("C4")
 async def test_an_undo_survives_its_process(set_up: SetUp, point: CrashPoint) -> None:
     built = line()
     async with set_up(built.app) as scene:
@@ -163,6 +166,7 @@ async def test_an_undo_survives_its_process(set_up: SetUp, point: CrashPoint) ->
 
 
 @pytest.mark.parametrize("point", ["fail", "retry_published", "dead_published"])
+@pytest.mark.fault("C4")
 async def test_a_failed_undo_survives_its_process(set_up: SetUp, point: CrashPoint) -> None:
     built = line()
     async with set_up(built.app) as scene:

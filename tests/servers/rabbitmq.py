@@ -70,7 +70,7 @@ class RabbitServer(PrivateServer):
         Raises:
             ServerError: it failed; the message holds what it said.
         """
-        command = [_program("rabbitmqctl"), "-q", "-n", self.node, *args]
+        command = [*self._tool("rabbitmqctl"), "-q", "-n", self.node, *args]
         done = subprocess.run(
             command, env=self._environment(), cwd=self.folder, capture_output=True, text=True, timeout=timeout
         )
@@ -102,7 +102,11 @@ class RabbitServer(PrivateServer):
     def _command(self) -> list[str]:
         self._write_configuration()
         (self.folder / "pid").unlink(missing_ok=True)  # of the process before this one
-        return [_program("rabbitmq-server")]
+        return self._tool("rabbitmq-server")
+
+    def _tool(self, name: str) -> list[str]:
+        """How one of RabbitMQ's programs is called."""
+        return [_program(name)]
 
     def _write_configuration(self) -> None:
         (self.folder / "conf.d").mkdir(exist_ok=True)

@@ -44,9 +44,11 @@ class RedisServer(PrivateServer):
             "daemonize": "no",
         } | self._options
         overrides = [word for key, value in settings.items() for word in (f"--{key}", value)]
-        own = self.folder / "redis.conf"  # a sentinel has the server write its file anew
-        shutil.copy(DEPLOY / "redis" / "redis.conf", own)
-        return [program, str(own), *overrides]
+        # A copy: a server rewrites the file that it was started with (CONFIG REWRITE; every failover of Sentinel).
+        configuration = self.folder / "redis.conf"
+        if not configuration.exists():
+            shutil.copy(DEPLOY / "redis" / "redis.conf", configuration)
+        return [program, str(configuration), *overrides]
 
     def _is_ready(self) -> bool:
         return answers(self.port, b"PING\r\n", b"+PONG")

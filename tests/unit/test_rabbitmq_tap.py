@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import pytest
@@ -269,6 +269,7 @@ async def test_a_message_that_came_back_counts_as_returned_although_it_is_confir
     assert (first.result(), second.result()) == ("returned", "confirmed")
 
 
+@pytest.mark.fault("B9")
 async def test_what_is_not_confirmed_in_time_is_late_and_its_confirm_is_ignored() -> None:
     confirms = Confirms()
     now = asyncio.get_running_loop().time()
@@ -278,6 +279,26 @@ async def test_what_is_not_confirmed_in_time_is_late_and_its_confirm_is_ignored(
     assert not second.done()
     assert await second == "late"
     data = confirmed(1, 3, multiple=True)
+    confirms.take(1, data, 7, len(data) - 8)
+    assert third.result() == "confirmed"
+
+
+async def test_publishes_of_a_busy_process_whose_time_has_passed_are_late_and_numbered_as_the_broker_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = asyncio.get_running_loop()
+    ordinary = loop.call_at
+
+    def as_uvloop(at: float, call: Callable[[], object]) -> asyncio.Handle:
+        """For a time that has passed it gives a handle that does not tell it."""
+        return ordinary(at, call) if at > loop.time() else loop.call_soon(call)
+
+    monkeypatch.setattr(loop, "call_at", as_uvloop)
+    confirms = Confirms()
+    first, second = confirms.expect("m1", loop.time() - 1), confirms.expect("m2", loop.time() - 2)
+    third = confirms.expect("m3", later())
+    assert (await first, await second) == ("late", "late")
+    data = confirmed(1, 3)
     confirms.take(1, data, 7, len(data) - 8)
     assert third.result() == "confirmed"
 

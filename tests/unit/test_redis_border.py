@@ -42,6 +42,7 @@ PLACE = "redis.example:6379, database 0"
         (NoPermissionError("this user has no permissions"), "may not", "ACL LOG"),
     ],
 )
+@pytest.mark.fault("R1", "R4")
 def test_a_server_that_cannot_serve_now_is_unavailable_and_says_which_it_is_and_what_to_do(
     error: ResponseError, said: str, remedy: str
 ) -> None:

@@ -29,6 +29,7 @@ from pavane.ports.clock import Clock
 from pavane.ports.store import Store
 from pavane.runtime.catalog import contract_of
 from pavane.runtime.clock import SystemClock
+from pavane.runtime.crash_points import from_environment
 from pavane.runtime.outbox import GATHER_FOR
 from pavane.settings import Settings
 
@@ -85,7 +86,14 @@ class Client(LaterClient):
         if self._means is None:
             self._owned = connect(self._settings)
             await open_pair(*self._owned)
-            self._use(Means(*self._owned, self._settings, SystemClock(), gather_for=GATHER_FOR), None)
+            means = Means(
+                *self._owned,
+                self._settings,
+                SystemClock(),
+                gather_for=GATHER_FOR,
+                passed=from_environment(),
+            )
+            self._use(means, None)
         return self
 
     async def __aexit__(

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from pavane.client.letter_actions import InHand, LetterAction, Outcomes, Redriving
 from pavane.client.means import Means
 from pavane.client.queue_lock import QueueLock
 from pavane.core.envelope import GENERATION, KIND, LETTER, RECORD, STEP, number, text
-from pavane.errors import Overloaded
+from pavane.errors import BrokerUnavailable, Overloaded
 from pavane.ports.broker import Delivery, Message, ToDeadLetters
 from pavane.ports.store import FoundLetter
 
@@ -70,13 +71,18 @@ class Round:
             return
         try:
             await self._go(outcomes)
-        except Exception:
+        except BaseException:
             self._holds_some = True
             raise
         finally:
-            if self._holds_some:
+            await self._end()
+
+    async def _end(self) -> None:
+        """Give back what is in hand and could not be put back: it would be hidden until this process disconnects."""
+        if self._holds_some:
+            with suppress(BrokerUnavailable):  # with the connection it has gone back by itself
                 await self._means.broker.give_back()
-            await self._lock.let_go()
+        await self._lock.let_go()
 
     async def _go(self, outcomes: Outcomes) -> None:
         [count] = await self._means.broker.count([self._queue])

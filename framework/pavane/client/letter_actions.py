@@ -101,7 +101,7 @@ class Redriving:
         self._next_at = 0
         self._known: set[str] = set()
         self._asking = asyncio.Lock()
-        self._marks: list[Mark] = []
+        self._marks: list[tuple[Mark, InHand]] = []
 
     @property
     def at_once(self) -> int:
@@ -116,18 +116,22 @@ class Redriving:
         settled = _of_redrive(answer)
         if settled != "done":
             return settled
+        self._means.passed("redrive", hand.worker, hand.kind)
         try:
             await self._means.broker.publish(_next_copy(hand, answer.generation), ToQueue(queue))
         except Unroutable:
             return "refused", f"{queue} does not exist"
+        self._means.passed("redrive_publish", hand.worker, hand.kind)
         done = CopyMark(step=hand.step, kind=hand.kind, generation=answer.generation)
-        self._marks.append(Mark(record=hand.record, copies=(done,)))
+        self._marks.append((Mark(record=hand.record, copies=(done,)), hand))
         return "done"
 
     async def conclude(self) -> None:
         marks, self._marks = self._marks, []
         if marks:
-            await self._means.store.mark_all(marks)
+            await self._means.store.mark_all([mark for mark, _ in marks])
+        for _, hand in marks:
+            self._means.passed("redrive_mark", hand.worker, hand.kind)
 
     def foresee(self, record: Record, hand: InHand, now: int) -> Settled:
         return _of_redrive(letters.redrive(record, self._call(hand), now)[1])

@@ -13,6 +13,7 @@ from pavane.errors import InfrastructureError
 from pavane.ports.broker import Broker
 from pavane.ports.clock import Clock
 from pavane.ports.store import Store
+from pavane.runtime.crash_points import Passed, pass_by
 from pavane.runtime.outbox import Outbox
 from pavane.runtime.subscriptions import Subscriptions
 from pavane.settings import Settings
@@ -26,6 +27,7 @@ class Means:
     Args:
         random_bytes: so many random bytes, for the ids of events.
         gather_for: as for `runtime.outbox.Outbox`.
+        passed: called at every crash point.
     """
 
     def __init__(
@@ -37,11 +39,13 @@ class Means:
         random_bytes: Callable[[int], bytes] = os.urandom,
         *,
         gather_for: float = 0.0,
+        passed: Passed = pass_by,
     ) -> None:
         self.store = store
         self.broker = broker
         self.settings = settings
         self.clock = clock
+        self.passed = passed
         self.names = Names(settings.namespace)
         self.subscriptions = Subscriptions(store, clock)
         self._random_bytes = random_bytes
@@ -64,8 +68,12 @@ class Means:
 
     async def publish(self, record: str, rows: Sequence[Publication]) -> None:
         """Publish what a call has recorded; what fails here the relay publishes."""
+        if not rows:
+            return
+        self.passed("client_write", "", "step")
         try:
-            await self._outbox.publish(record, rows)
+            await self._outbox.publish(record, rows, marked=lambda: self.passed("client_mark", "", "step"))
+            self.passed("client_publish", "", "step")
         except InfrastructureError as error:
             log.warning("%s: what is new is left to the workers' relay to publish: %s", record, error)
 

@@ -126,7 +126,8 @@ def void_leases(record: Record, now: int, subscribed: tuple[str, ...]) -> None:
 def mark_idle(record: Record, now: int, subscribed: tuple[str, ...]) -> None:
     """Mark a run that nothing moves any more; the next begin takes the mark off.
 
-    A job still in a queue is not seen from here, so a long backlog may be marked too.
+    A job still in a queue is not seen from here, so a long backlog may be marked too. A run that waits for a join is
+    listed as waiting, unless a lease or a retry says that it is at work: then nothing but this mark would tell.
     """
     head = record.head
     if head.contract is None or head.terminal or not 0 < head.idle_at <= now:
@@ -134,8 +135,10 @@ def mark_idle(record: Record, now: int, subscribed: tuple[str, ...]) -> None:
     if head.updated_at + head.contract.idle_after > now:
         head.idle_at = head.updated_at + head.contract.idle_after
         return
-    leased = head.leases + head.other_leases > 0 and head.lease_max > now
-    waits = head.paused_at > 0 or bool(record.held or record.timers) or is_waited_for(record)
+    leases = head.leases + head.other_leases
+    leased = leases > 0 and head.lease_max > now
+    joins = is_waited_for(record) and not leases and not head.retrying
+    waits = head.paused_at > 0 or bool(record.held or record.timers) or joins
     if leased or waits or record.outbox or head.retry_max > now:
         head.idle_at = now + head.contract.idle_after
         return

@@ -10,11 +10,17 @@ from pavane.ports.clock import Alarm
 
 
 class SystemClock:
-    """`pavane.ports.Clock` on the event loop's own time. Alarms follow monotonic time, so a clock that is set
-    changes none that was asked for before."""
+    """`pavane.ports.Clock` on the event loop's own time, right as far as the machine's clock was right at first.
+
+    From then on it follows monotonic time: a clock that is set while a process runs would else cut its handlers
+    short, or let its relay sleep for as long as the clock was set back.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = time.time_ns() - time.monotonic_ns()
 
     def now(self) -> int:
-        return time.time_ns() // 1_000_000
+        return (time.monotonic_ns() + self._ahead) // 1_000_000
 
     def call_at(self, at: int, callback: Callable[[], None]) -> Alarm:
         # One millisecond more, so that `now()` has reached `at` when the callback asks.

@@ -1,6 +1,7 @@
 """Places where a process may die on purpose, so that anybody can see what happens then.
 
-`PAVANE_CRASH=commit:3` makes a process kill itself with SIGKILL the third time it has committed a step.
+`PAVANE_CRASH=commit:3` makes a process kill itself with SIGKILL the third time it has committed a step. There is a
+point behind every boundary of the protocol: what is written is written, what is to follow has not begun.
 """
 
 from __future__ import annotations
@@ -16,11 +17,24 @@ from pavane.errors import SettingsError
 CrashPoint = Literal[
     "receive", "begin", "handler", "commit", "publish", "mark", "fail", "retry_published", "dead_published"
 ]
-Passed: TypeAlias = Callable[[CrashPoint, str, JobKind], None]
-"""Called right after each point, with the worker's full name and whether it was its undo."""
+"""The points of one job's ordinary way, which the test kit can order by worker."""
+
+SidePoint = Literal[
+    "hold", "snooze", "again_published", "reject",
+    "relay_tick", "relay_publish", "relay_mark",
+    "client_write", "client_publish", "client_mark",
+    "redrive", "redrive_publish", "redrive_mark",
+]  # fmt: skip
+"""Those beside it: held, put off or unreadable deliveries, the relay, a client's calls, a letter's redrive."""
+
+Point: TypeAlias = CrashPoint | SidePoint
+POINTS: tuple[str, ...] = (*get_args(CrashPoint), *get_args(SidePoint))
+
+Passed: TypeAlias = Callable[[Point, str, JobKind], None]
+"""Called right after each point, with the worker's full name (empty: no job's) and whether it was its undo."""
 
 
-def pass_by(point: CrashPoint, worker: str, kind: JobKind) -> None:
+def pass_by(point: Point, worker: str, kind: JobKind) -> None:
     """Nothing happens here: the ordinary case."""
 
 
@@ -34,14 +48,14 @@ def from_environment() -> Passed:
     if not wanted:
         return pass_by
     point, _, count = wanted.partition(":")
-    if point not in get_args(CrashPoint) or not count.isdecimal() or int(count) < 1:
+    if point not in POINTS or not count.isdecimal() or int(count) < 1:
         raise SettingsError(
             f"PAVANE_CRASH={wanted!a:.80} is not <point>:<n>.",
-            remedy=f"Points: {', '.join(get_args(CrashPoint))}; n counts from 1.",
+            remedy=f"Points: {', '.join(POINTS)}; n counts from 1.",
         )
     left = int(count)
 
-    def count_down(passed: CrashPoint, worker: str, kind: JobKind) -> None:
+    def count_down(passed: Point, worker: str, kind: JobKind) -> None:
         nonlocal left
         if passed == point:
             left -= 1

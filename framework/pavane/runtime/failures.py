@@ -129,8 +129,10 @@ async def snooze(crew: Crew, subject: Subject, granted: Granted, error: NotNow) 
     answer = await crew.patience.insist("state", lambda: crew.store.release(call))
     if isinstance(answer, Fenced):
         return granted.token
+    crew.passed("snooze", subject.worker.full_name, subject.kind)
     if isinstance(answer, Released):
         await copies.send_again(crew, subject.delivery, subject.envelope.generation, after)
+        crew.passed("again_published", subject.worker.full_name, subject.kind)
     await crew.outbox.publish(subject.record, answer.rows)
     subject.delivery.ack()
     return None

@@ -89,6 +89,8 @@ class Intake:
             verdict=self._verdict(subject, await handling.joined_rows(crew, subject)),
         )
         answer = await crew.patience.insist("state", lambda: crew.store.reject(reject))
+        if not isinstance(answer, UnknownRun):
+            crew.passed("reject", subject.worker.full_name, subject.kind)
         match answer:
             case UnknownRun() if subject.starts is not None:
                 await self._back(subject, source, 0)

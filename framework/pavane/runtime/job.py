@@ -141,6 +141,7 @@ class Jobs:
         answer = await self._crew.patience.insist("state", lambda: self._crew.store.hold(call))
         if not isinstance(answer, Held):
             return False
+        self._crew.passed("hold", self._worker.full_name, subject.kind)
         subject.delivery.ack()
         return True
 
@@ -155,6 +156,7 @@ class Jobs:
                 await self._publish(subject, rows)
             case Leased(remaining=remaining) | NotYet(remaining=remaining):
                 await copies.send_again(crew, delivery, generation, remaining)
+                crew.passed("again_published", self._worker.full_name, subject.kind)
             case Stale():
                 if answer.publish:
                     await copies.send_retry(crew, subject, answer.generation, answer.delay)

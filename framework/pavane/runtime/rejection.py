@@ -119,7 +119,10 @@ async def reject(
         own_record=record.startswith("~"),
         verdict=Verdict(letter=letter),
     )
-    return await crew.patience.insist("state", lambda: crew.store.reject(call))
+    answer = await crew.patience.insist("state", lambda: crew.store.reject(call))
+    if not isinstance(answer, UnknownRun):
+        crew.passed("reject", worker.full_name, kind)
+    return answer
 
 
 async def settle_rejected(

@@ -104,7 +104,8 @@ class Relay:
             )
             self._claimed = {shard for shard, token in zip(shards, tokens, strict=True) if token}
         for shard in self._claimed:
-            self._due.setdefault(shard, now)
+            # At once, whatever this process has written: those times are the store's, whose clock may be hours ahead.
+            self._due[shard] = min(now, self._due.get(shard, now))
 
     async def _tick_due(self) -> None:
         now = self._crew.clock.now()
@@ -129,14 +130,21 @@ class Relay:
         by_record: dict[str, list[Publication]] = defaultdict(list)
         for row in tick.rows:
             by_record[row.record].append(row)
+        if by_record:
+            self._crew.passed("relay_tick", "", "step")
         for record, rows in by_record.items():
             self._publish(record, rows)
 
     def _publish(self, record: str, rows: list[Publication]) -> None:
         """Publish in the background: one record that waits for the broker holds no shard up."""
-        task = asyncio.get_running_loop().create_task(self._crew.outbox.publish(record, rows))
+        task = asyncio.get_running_loop().create_task(self._publish_rows(record, rows))
         self._working.add(task)
         task.add_done_callback(self._done)
+
+    async def _publish_rows(self, record: str, rows: list[Publication]) -> None:
+        crew = self._crew
+        await crew.outbox.publish(record, rows, marked=lambda: crew.passed("relay_mark", "", "step"))
+        crew.passed("relay_publish", "", "step")
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._working.discard(task)

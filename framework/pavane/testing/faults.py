@@ -7,7 +7,7 @@ from typing import get_args
 
 from pavane.core.record import JobKind
 from pavane.errors import UsageError
-from pavane.runtime.crash_points import CrashPoint
+from pavane.runtime.crash_points import CrashPoint, Point
 
 
 class Faults:
@@ -15,7 +15,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._errors: dict[tuple[str, JobKind], deque[Exception]] = defaultdict(deque)
-        self._crashes: Counter[tuple[str, JobKind, CrashPoint]] = Counter()
+        self._crashes: Counter[tuple[str, JobKind, Point]] = Counter()
 
     def fail(self, worker: str, kind: JobKind, error: Exception | type[Exception], times: int) -> None:
         """Let the next `times` calls raise `error`, after those that were ordered before."""
@@ -33,7 +33,7 @@ class Faults:
         waiting = self._errors[worker, kind]
         return waiting.popleft() if waiting else None
 
-    def crashes(self, worker: str, kind: JobKind, point: CrashPoint) -> bool:
+    def crashes(self, worker: str, kind: JobKind, point: Point) -> bool:
         """Whether the process dies at this point now."""
         if not self._crashes[worker, kind, point]:
             return False

@@ -16,7 +16,7 @@ from random import Random
 from pavane.app import App
 from pavane.core.record import JobKind
 from pavane.errors import UsageError
-from pavane.runtime.crash_points import CrashPoint
+from pavane.runtime.crash_points import Point
 from pavane.runtime.process import Lifespan, Process
 from pavane.settings import Settings
 from pavane.testing.clock import VirtualClock
@@ -149,7 +149,7 @@ class Life:
 
     # its end
 
-    def _passed(self, number: int, point: CrashPoint, worker: str, kind: JobKind) -> None:
+    def _passed(self, number: int, point: Point, worker: str, kind: JobKind) -> None:
         if number == self.deaths + 1 and self._faults.crashes(worker, kind, point):
             self._die()
             # Whoever is at this point goes no further either.

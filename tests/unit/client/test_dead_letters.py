@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pavane import LetterNotFound, StateUnavailable, UsageError
+from pavane import BrokerUnavailable, LetterNotFound, StateUnavailable, UsageError
 from pavane.client import letter_actions
 from pavane.core.calls import CopyMark, Mark, Redrive
 from pavane.core.envelope import GENERATION, LETTER, OF_A_LETTER, RECORD, RUN, STEP, WAIT_UNTIL
-from pavane.ports.broker import Message, ToDeadLetters
+from pavane.ports.broker import Address, Message, ToDeadLetters
 from tests.unit.client.stage import START, WORKER, Placed, Stage
 
 
@@ -86,6 +86,7 @@ async def test_everything_is_redriven_and_what_died_since_is_not(stage: Stage) -
     assert len(await stage.letters_queued()) == 1
 
 
+@pytest.mark.fault("L3")
 async def test_a_rate_is_kept_by_the_clock(stage: Stage) -> None:
     await three_dead(stage)
     before = stage.clock.time
@@ -228,6 +229,7 @@ async def test_one_pass_at_a_time(stage: Stage) -> None:
     assert (await stage.client.dead_letters.redrive(everything=True)).done == 3
 
 
+@pytest.mark.fault("L3")
 async def test_a_pass_that_lost_its_lock_stops(stage: Stage) -> None:
     await three_dead(stage)
 
@@ -241,6 +243,7 @@ async def test_a_pass_that_lost_its_lock_stops(stage: Stage) -> None:
     assert report.skipped[0].reason == f"another pass took over {stage.dlq}"
 
 
+@pytest.mark.fault("L3")
 async def test_an_outage_in_between_loses_no_letter(stage: Stage) -> None:
     [first, *_] = await three_dead(stage)
 
@@ -257,6 +260,22 @@ async def test_an_outage_in_between_loses_no_letter(stage: Stage) -> None:
     assert (await stage.client.dead_letters.redrive(everything=True)).done == 2
     assert len(await stage.empty(stage.queue)) == 3
     assert first not in await stage.letters_queued()
+
+
+async def test_a_letter_that_could_not_be_put_back_is_not_hidden(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [first, second, third] = await three_dead(stage)
+
+    async def refuse(message: Message, to: Address) -> None:
+        raise BrokerUnavailable("not confirmed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(stage.broker, "publish", refuse)
+        with pytest.raises(BrokerUnavailable):
+            await stage.client.dead_letters.redrive(second)
+    assert await stage.letters_queued() == [first, second, third]
+    assert (await stage.client.dead_letters.redrive(everything=True)).done == 3
 
 
 async def test_a_live_runs_letter_needs_a_decision_to_be_discarded(stage: Stage) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from pavane.core import agenda
 from pavane.core.answers import Fenced, Granted, Late, Renewed
 from pavane.core.calls import Commit, TimerSet
@@ -237,6 +239,7 @@ def test_a_dead_holder_whose_message_was_lost_is_marked_idle() -> None:
     assert world.live.head.stalled == ["idle"]
 
 
+@pytest.mark.fault("R10")
 def test_an_ended_run_lives_as_long_as_its_retention_and_its_letters() -> None:
     world = started(contract=replace(CONTRACT, retention=DAY))
     world.kill("shop.tell:start")
@@ -254,6 +257,7 @@ def test_an_ended_run_lives_as_long_as_its_retention_and_its_letters() -> None:
     assert world.record is None
 
 
+@pytest.mark.fault("B13")
 def test_an_event_outside_workflows_is_remembered_for_seven_days_after_its_last_change() -> None:
     world = World(key="~e1")
     token = world.granted("shop.tell:e1").token

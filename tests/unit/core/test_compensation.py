@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from pavane.core.answers import Committed, Fenced, Granted, Leased, Refused
 from pavane.core.record import UndoSpec
 from tests.unit.core.world import LEASE, UNDO, World, event, started
@@ -91,6 +93,7 @@ def test_a_redelivered_step_whose_holder_died_is_refused_and_undone_after_the_vo
     assert world.live.head.leases == 0
 
 
+@pytest.mark.fault("C5")
 def test_leaving_running_takes_timers_deadline_and_marks_with_it() -> None:
     world = started(contract=replace(World().contract, deadline=10**9))
     world.kill("shop.x:start")

@@ -14,6 +14,7 @@ class Doomed(Event, name="fulldlq.doomed"):
     number: int
 
 
+@pytest.mark.fault("B10")
 async def test_a_letter_waits_for_room_and_consumption_pauses(caplog: pytest.LogCaptureFixture) -> None:
     service = Service("full")
     begun: list[int] = []

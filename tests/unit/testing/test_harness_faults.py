@@ -213,6 +213,7 @@ async def test_a_lifespan_that_fails_after_a_crash_is_told(built: Shop) -> None:
             await harness.until_idle()
 
 
+@pytest.mark.fault("B13")
 async def test_duplicates_are_folded(built: Shop) -> None:
     async with Harness(built.app) as harness:
         harness.duplicate(Placed)
@@ -260,6 +261,7 @@ async def test_a_held_handler_keeps_its_lease_until_its_timeout(built: Shop) -> 
         assert built.done.count(("charge", "2")) == 1, "a held handler is not called"
 
 
+@pytest.mark.fault("W13")
 async def test_a_lease_that_cannot_be_renewed_is_lost_without_an_attempt(built: Shop) -> None:
     async with Harness(built.app) as harness:
         harness.hold("payment.charge")

@@ -110,6 +110,7 @@ async def test_without_an_upcaster_the_letter_says_which_one_is_missing(
     assert "version 1" in (letter.error or "")
 
 
+@pytest.mark.fault("W14")
 async def test_the_old_release_lets_version_2_wait_until_the_new_one_is_there(
     old: Release, new: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,8 @@ class Confirms:
         self._awaited: dict[int, _Awaited] = {}
         self._numbers: dict[str, int] = {}
         self._left_of_return = -1
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._watched = 0.0
 
     def expect(self, message_id: str, give_up_at: float) -> asyncio.Future[Outcome]:
         """Number the publish that is written next; the future is what becomes of it.
@@ -48,7 +49,7 @@ class Confirms:
         outcome: asyncio.Future[Outcome] = self._loop.create_future()
         self._awaited[self._number] = _Awaited(outcome, message_id, give_up_at)
         self._numbers[message_id] = self._number
-        if self._timer is None or self._timer.when() > give_up_at:
+        if self._timer is None or self._watched > give_up_at:
             self._watch(give_up_at)
         return outcome
 
@@ -103,6 +104,7 @@ class Confirms:
     def _watch(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._watched = at  # uvloop's handle for a time that has passed does not tell it
         self._timer = self._loop.call_at(at, self._give_up)
 
     def _give_up(self) -> None:

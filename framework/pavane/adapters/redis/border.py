@@ -13,7 +13,14 @@ import socket
 import ssl
 from typing import NamedTuple
 
-from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionError, ResponseError
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    InvalidResponse,
+    MovedError,
+    NoPermissionError,
+    ResponseError,
+)
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from pavane.errors import InfrastructureError, StateLost, StateUnavailable
@@ -112,6 +119,11 @@ _TOO_MANY = Trouble(
     "`redis-cli CLIENT LIST` shows who is connected; raise `maxclients` with `redis-cli CONFIG SET maxclients`.",
 )
 
+_ONE_OF_MANY = Trouble(
+    "is a node of a Redis Cluster that has only some of the slots, and this version cannot use a Cluster",
+    "Give the URL of one server that has everything.",
+)
+
 
 def unavailable(error: BaseException) -> StateUnavailable:
     """For a connection that could not be made, that failed, or did not answer in time."""
@@ -127,6 +139,8 @@ def refused(error: ResponseError | StateUnavailable, place: str) -> Infrastructu
     known = _NOT_NOW.get(_word(error))
     if known:
         return StateUnavailable(f"Redis {known.said} [{place}] ({text})", remedy=known.remedy)
+    if isinstance(error, MovedError | AskError):
+        return InfrastructureError(f"Redis {_ONE_OF_MANY.said} [{place}]", remedy=_ONE_OF_MANY.remedy)
     return InfrastructureError(
         f"Redis cannot carry out the call [{place}]: {text}",
         remedy="A key of pavane's holds something else. Look at the key named above.",

@@ -81,6 +81,17 @@ class Joining(StoreSuite):
         await stage.mark(*(row.row for row in await brought(stage, RIGHT)))
         assert await self.waiting(stage) == []
 
+    async def test_an_open_join_hides_no_holder_that_is_gone(self, store: Store) -> None:
+        stage = await Stage.built(store, idle_after=SOON)
+        await brought(stage, LEFT)
+        await self.pass_time(3 * SOON)
+        await stage.tick()
+        assert (await stage.read()).head.stalled == []  # it waits for an event, and says so
+        await stage.granted("s.gone", lease=1)
+        await self.pass_time(3 * SOON)
+        await stage.tick()
+        assert (await stage.read()).head.stalled == ["idle"]
+
     async def waiting(self, stage: Stage) -> list[str]:
         found: list[Place] = await stage.store.runs(RunQuery(statuses=("waiting",)))
         return [place.key for place in found]

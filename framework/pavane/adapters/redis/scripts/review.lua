@@ -68,7 +68,8 @@ function Review.void_leases(record, at)
   Compensation.start_chain_when_clear(record, at, '')
 end
 
--- Mark a run that nothing moves any more; the next begin takes the mark off.
+-- Mark a run that nothing moves any more; the next begin takes the mark off. One that waits for a join is listed as
+-- waiting, unless a lease or a retry says that it is at work: then nothing but this mark would tell.
 function Review.mark_idle(record, at)
   local head = record.head
   if not head.idle_after or Record.terminal(record) or head.idle_at <= 0 or head.idle_at > at then return end
@@ -77,8 +78,10 @@ function Review.mark_idle(record, at)
     head.idle_at = head.updated_at + idle_after
     return
   end
-  local leased = head.leases + head.other_leases > 0 and head.lease_max > at
-  local waits = head.paused_at > 0 or head.held > 0 or head.timers > 0 or Joining.is_waited_for(record)
+  local leases = head.leases + head.other_leases
+  local leased = leases > 0 and head.lease_max > at
+  local joins = leases == 0 and head.retrying == 0 and Joining.is_waited_for(record)
+  local waits = head.paused_at > 0 or head.held > 0 or head.timers > 0 or joins
   if leased or waits or head.outbox > 0 or head.retry_max > at then
     head.idle_at = at + idle_after
     return

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from tests.cluster.namespaces import Refused, enter
 from tests.cluster.nodes_lost import Scenario, lose_nodes
-from tests.cluster.stores import fail_over, refuse_by_name, use_cluster
+from tests.cluster.stores import fail_over, use_cluster
 from tests.servers import ServerError
 
 OK, WRONG = 0, 1
-PARTS = (refuse_by_name, use_cluster, fail_over, lose_nodes)
+PARTS = (fail_over, use_cluster, lose_nodes)
 
 
 def main() -> int:

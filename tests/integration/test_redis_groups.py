@@ -93,6 +93,7 @@ async def judged(url: str) -> dict[str, str]:
     return {one.name: one.status for one in await state_checks(Settings(state_url=url))}
 
 
+@pytest.mark.fault("R8")
 async def test_work_goes_on_when_the_sentinels_name_another_master(
     rabbit: RabbitServer, watched: WatchedRedis, namespace: str
 ) -> None:
@@ -104,6 +105,7 @@ async def test_work_goes_on_when_the_sentinels_name_another_master(
         assert watched.named_master() == watched.replicas[0].port
 
 
+@pytest.mark.fault("R8")
 async def test_work_goes_on_when_a_master_of_the_cluster_dies(
     rabbit: RabbitServer, cluster: RedisCluster, namespace: str
 ) -> None:
@@ -116,6 +118,7 @@ async def test_work_goes_on_when_a_master_of_the_cluster_dies(
         await ask(client, range(5, 20))
 
 
+@pytest.mark.fault("R8")
 async def test_slots_that_move_are_followed(
     rabbit: RabbitServer, cluster: RedisCluster, namespace: str
 ) -> None:

@@ -24,6 +24,8 @@ AWAY, CUT_OFF = 12.0, 25.0
 """Seconds without a majority; seconds of a partition, which the nodes need some of to notice."""
 
 WHOLE_WITHIN = 180.0
+"""Seconds until a node that was cut off is one of three again."""
+
 EMPTY_WITHIN = 30.0
 """Seconds for second copies of what is done already, and for the figures, which nodes gather every five."""
 

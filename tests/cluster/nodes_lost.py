@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.cluster.namespaces import Network
 from tests.cluster.rabbit import ClusterNode, leaders, left_in_queues
 from tests.cluster.traffic import Traffic
-from tests.servers import KEEPS_ALL, RedisServer
+from tests.servers import KEEPS_ALL, RedisServer, ServerError
 
 Say = Callable[[str], None]
 
@@ -22,6 +22,9 @@ MOVED_WITHIN = 5.0
 
 AWAY, CUT_OFF = 12.0, 25.0
 """Seconds without a majority; seconds of a partition, which the nodes need some of to notice."""
+
+WHOLE_WITHIN = 180.0
+"""Seconds until a node that was cut off is one of three again."""
 
 EMPTY_WITHIN = 30.0
 """Seconds for second copies of what is done already, and for the figures, which nodes gather every five."""
@@ -145,9 +148,21 @@ async def unplug(cluster: Cluster, traffic: Traffic, say: Say) -> Scenario:
 
 
 async def whole_again(cluster: Cluster) -> None:
-    """Return when each node sees all three."""
+    """Return when each node sees all three; one that has paused itself cannot be asked until it is back.
+
+    Raises:
+        ServerError: not in time.
+    """
+    end = time.monotonic() + WHOLE_WITHIN
     for node in cluster.nodes:
-        await asyncio.to_thread(node.rabbitmqctl, "await_online_nodes", "3", timeout=120)
+        while True:
+            try:
+                await asyncio.to_thread(node.rabbitmqctl, "await_online_nodes", "3")
+                break
+            except ServerError:
+                if time.monotonic() > end:
+                    raise
+                await asyncio.sleep(1)
 
 
 async def scenario(

@@ -22,7 +22,7 @@ from tests.simulation.walks.test_walks import seeded, walk_along
 from tests.simulation.world.world import simulate
 
 WALKS = 800
-WORLDS = 80
+WORLDS = 250
 RECORDED_IN_WORLDS = ("tests.simulation.world.machine", "tests.simulation.world.world")
 RECORDED_ON_SERVERS = "tests.checker.recording"
 CRASHES = "step-commit or step-publish"

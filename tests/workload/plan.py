@@ -12,6 +12,9 @@ Exhausted = Literal["stall", "compensate", "answer"]
 MOST_HOPS = 24
 """What `settings.max_hops` should be: a cycle without end comes to it soon."""
 
+ENDLESS = 99
+"""Rounds of a cycle that never gets so far: it comes to the limit of hops before, because no timer is in it."""
+
 STARTED, COMPLETED, FAILED, TOLD = "load.started", "load.completed", "load.failed", "load.told"
 
 
@@ -168,10 +171,9 @@ class _Drawing:
     def _cycle(self, event: str) -> str:
         """In the rounds between, the event that comes back is one of its own."""
         again, then = self._event(), self._event()
-        laps = self._chance.choice((1, 2, 3, 99 if self._chance.random() < 0.2 else 2))
-        self._add(
-            "cycle", (event, again), (again, then), laps=laps, delay=self._chance.choice((0.0, 0.0, 1.0))
-        )
+        laps = self._chance.choice((1, 2, 3, ENDLESS if self._chance.random() < 0.2 else 2))
+        delay = self._chance.choice((0.0, 0.0, 1.0)) if laps < ENDLESS else 0.0
+        self._add("cycle", (event, again), (again, then), laps=laps, delay=delay)
         return then
 
     def _ending(self, event: str) -> None:

@@ -6,7 +6,7 @@ milliseconds, and of a letter `letter`. A delivery says `queue` and `count`; its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 from pavane.core import envelope
@@ -139,6 +139,10 @@ class RecordingBroker:
         delivery = await self._broker.get(queue)
         return RecordingDelivery(delivery, self._recorder) if delivery is not None else None
 
+    async def take(self, queue: str, limit: int) -> Sequence[Delivery]:
+        taken = await self._broker.take(queue, limit)
+        return [RecordingDelivery(delivery, self._recorder) for delivery in taken]
+
     # what is passed through
 
     @property
@@ -159,6 +163,17 @@ class RecordingBroker:
 
     async def unsubscribe(self, queue: str, event: str) -> None:
         await self._broker.unsubscribe(queue, event)
+
+    async def known_events(self, events: Sequence[str]) -> list[bool]:
+        return await self._broker.known_events(events)
+
+    async def remove_event(self, event: str) -> bool:
+        return await self._broker.remove_event(event)
+
+    def migrate(
+        self, queue: str, topology: Topology, events: Sequence[str] = ()
+    ) -> AsyncGenerator[TopologyChange | QueueCount]:
+        return self._broker.migrate(queue, topology, events)
 
     async def remove(self, queue: str, events: Sequence[str] = ()) -> QueueCount | None:
         return await self._broker.remove(queue, events)

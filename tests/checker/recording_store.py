@@ -7,10 +7,20 @@ from typing import TypeVar
 
 from pavane.core import answers as a
 from pavane.core import calls as c
+from pavane.core.limiting import Rate
 from pavane.core.record import History as Line
 from pavane.core.record import Record
 from pavane.errors import StateLost
-from pavane.ports.store import FoundLetter, Place, Registration, RunQuery, Store, Tick
+from pavane.ports.store import (
+    AuditLine,
+    FoundLetter,
+    Handed,
+    Place,
+    Registration,
+    RunQuery,
+    Store,
+    Tick,
+)
 from tests.checker import facts
 from tests.checker.history import History
 from tests.checker.recorder import Recorder
@@ -87,6 +97,9 @@ class RecordingStore:
     async def discard(self, call: c.Discard) -> a.Discarded:
         return await self._call("discard", call, self._store.discard)
 
+    async def file(self, call: c.File) -> a.FileAnswer:
+        return await self._call("file", call, self._store.file)
+
     async def edit(self, call: c.Edit) -> a.Edited:
         return await self._call("edit", call, self._store.edit)
 
@@ -135,8 +148,13 @@ class RecordingStore:
     async def letters(self, *, after: Place | None = None, limit: int = 100) -> list[Place]:
         return await self._store.letters(after=after, limit=limit)
 
-    async def letter(self, letter_id: str) -> FoundLetter | None:
-        return await self._store.letter(letter_id)
+    async def letter(self, letter_id: str, record: str = "") -> FoundLetter | None:
+        return await self._store.letter(letter_id, record)
+
+    async def audited(
+        self, *, since: int = 0, after: Place | None = None, limit: int = 100
+    ) -> list[AuditLine]:
+        return await self._store.audited(since=since, after=after, limit=limit)
 
     # what is passed through
 
@@ -173,6 +191,21 @@ class RecordingStore:
 
     async def registrations(self) -> Sequence[Registration]:
         return await self._store.registrations()
+
+    async def audit(self, line: AuditLine) -> None:
+        await self._store.audit(line)
+
+    async def take_turn(self, rate: Rate, job: str) -> int:
+        return await self._store.take_turn(rate, job)
+
+    async def give_back_turn(self, rate: Rate) -> None:
+        await self._store.give_back_turn(rate)
+
+    async def hand_over(self, service: str, rows: Collection[Handed]) -> None:
+        await self._store.hand_over(service, rows)
+
+    async def handed(self, services: Collection[str]) -> Sequence[Handed]:
+        return await self._store.handed(services)
 
     async def remember(self, words: Collection[str]) -> None:
         await self._store.remember(words)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from random import Random
+from typing import Any
 
 import pytest
 from redis.exceptions import ResponseError
@@ -133,13 +134,13 @@ async def test_commands_of_one_turn_of_the_loop_go_out_together(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make = connections(locate(redis_server.url), 5.0)
-    made = []
+    made: list[Any] = []
 
-    def connect() -> object:
+    def connect() -> Any:
         made.append(make())
         return made[-1]
 
-    wire = Wire(connect, timeout=5.0)  # type: ignore[arg-type]
+    wire = Wire(connect, timeout=5.0)
     assert all(await asyncio.gather(*(ask(wire, number) for number in range(100))))
     assert len(made) == 1
     sent: list[object] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Self
 
 from redis import Redis
@@ -22,7 +23,7 @@ MASTER = "pavane"
 def command(server: RedisServer, *words: object) -> Any:
     """One plain command to one server."""
     with Redis(host=HOST, port=server.port, decode_responses=True, socket_timeout=5) as client:
-        return client.execute_command(*words)  # type: ignore[no-untyped-call]
+        return client.execute_command(*words)
 
 
 def wait_until(true: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
@@ -63,9 +64,7 @@ class RedisCluster:
         self.wait_until_whole()
         for number, replica in enumerate(self.replicas):
             master = command(self.masters[number % len(self.masters)], "CLUSTER", "MYID")
-            wait_until(
-                lambda id_=master, node=replica: id_ in command(node, "CLUSTER", "NODES"), "it is known"
-            )  # type: ignore[misc]
+            wait_until(partial(knows, replica, master), "it is known")
             command(replica, "CLUSTER", "REPLICATE", master)
         wait_until(lambda: all(in_step(replica) for replica in self.replicas), "replicas are in step")
         return self
@@ -96,6 +95,10 @@ class RedisCluster:
 def in_step(replica: RedisServer) -> bool:
     said = command(replica, "INFO", "replication")
     return said["role"] == "slave" and said["master_link_status"] == "up"
+
+
+def knows(node: RedisServer, id_: str) -> bool:
+    return id_ in command(node, "CLUSTER", "NODES")
 
 
 class Sentinel(RedisServer):

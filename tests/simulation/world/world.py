@@ -38,7 +38,7 @@ from tests.workload.people import People
 from tests.workload.plan import MOST_HOPS, STARTED, Plan, draw_plan
 
 SHARDS: Final = 2
-STORM: Final = 30.0
+STORM: Final = 25.0
 """Seconds of virtual time in which things go wrong."""
 
 LONGEST_CALM: Final = 120.0
@@ -113,7 +113,7 @@ class World:
         """Everything, to the end."""
         await self._deploy()
         people = self.people = await self._people("people", "r")
-        runs = min(self.changed.most_runs, self.chance.randint(7, 11))
+        runs = min(self.changed.most_runs, self.chance.randint(7, 10))
         steering = self.loop.create_task(people.steer())
         starting = self.loop.create_task(people.start_runs(runs, STORM * 0.8))
         if self.changed.forgetful:

@@ -7,7 +7,7 @@ block publishes, and a broker that takes a frozen machine's messages back when i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -68,7 +68,7 @@ class BrokerServer(MemoryBroker, Server):
         self.wheel = clock
         at_once(self.open())
 
-    def take(self, message: Message, to: Address) -> None:
+    def arrive(self, message: Message, to: Address) -> None:
         """Route a message that has arrived.
 
         Raises:
@@ -262,6 +262,19 @@ class BrokerConnection:
         await self._ask()
         at_once(self.server.unsubscribe(queue, event))
 
+    async def known_events(self, events: Sequence[str]) -> list[bool]:
+        await self._ask()
+        return at_once(self.server.known_events(events))
+
+    async def remove_event(self, event: str) -> bool:
+        await self._ask()
+        return at_once(self.server.remove_event(event))
+
+    def migrate(
+        self, queue: str, topology: Topology, events: Sequence[str] = ()
+    ) -> AsyncGenerator[TopologyChange | QueueCount]:
+        return self.server.migrate(queue, topology, events)
+
     async def remove(self, queue: str, events: Sequence[str] = ()) -> QueueCount | None:
         await self._ask()
         return at_once(self.server.remove(queue, events))
@@ -287,6 +300,15 @@ class BrokerConnection:
         taken = self._taken.setdefault(queue, Unsettled(there))
         return SimulatedDelivery(taken.take(there._ready.popleft()), self._acknowledge)
 
+    async def take(self, queue: str, limit: int) -> list[Delivery]:
+        await self._ask()
+        there = self.server.queue(queue)
+        taken = self._taken.setdefault(queue, Unsettled(there))
+        count = min(limit, len(there._ready))
+        return [
+            SimulatedDelivery(taken.take(there._ready.popleft()), self._acknowledge) for _ in range(count)
+        ]
+
     async def give_back(self) -> None:
         await self._ask()
         self._return_taken()
@@ -306,9 +328,9 @@ class BrokerConnection:
             await self._unconfirmed("no confirm in time")
         await self._loop.sleep(wait)
         self._check()
-        self.server.take(message, to)
+        self.server.arrive(message, to)
         if chances.maybe("publish.twice"):
-            self.server.take(message, to)
+            self.server.arrive(message, to)
         if link.silence() > 0 or chances.maybe("publish.confirm_lost"):
             await self._unconfirmed("no confirm in time")
         if chances.maybe("publish.confirm_late"):
@@ -351,7 +373,7 @@ class BrokerConnection:
         if not self._link.down:
             # Nobody is there any more to be told that no queue takes it.
             with suppress(Unroutable, Overloaded, TooLarge):
-                self.server.take(message, to)
+                self.server.arrive(message, to)
 
     async def _unconfirmed(self, why: str) -> None:
         await self._loop.sleep(TIMEOUT * (1.0 if self._chances.between(0, 1) < 0.5 else 0.01))

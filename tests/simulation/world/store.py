@@ -6,12 +6,13 @@ the caller is told `StateUnavailable`, and does not know.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 from pavane.adapters.memory.store import MemoryStore
 from pavane.core.record import Record
 from pavane.errors import StateUnavailable
+from pavane.ports.store import Handed
 from tests.simulation.world.alone import START_NS
 from tests.simulation.world.chances import Chances
 from tests.simulation.world.link import Link, Server
@@ -80,6 +81,14 @@ class StoreConnection:
 
     async def close(self) -> None:
         """The records stay."""
+
+    async def handed(self, services: Collection[str]) -> Sequence[Handed]:
+        """Waits in the server itself, on a connection of its own: what is on its way when that dies is lost."""
+        rows = await self._server.handed(services)
+        await self._loop.sleep(self._link.latency())
+        if self._link.down or self._link.silence() > 0:
+            raise StateUnavailable("the connection is gone")
+        return rows
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         call = getattr(self._server, name)

@@ -21,7 +21,7 @@ FOUND = {
 }
 """Seeds that break a promise without what was mended since. A world that is drawn in another way has others."""
 
-STATUSES = {"completed", "failed", "compensated", "cancelled", "stalled", "paused"}
+STATUSES = {"completed", "failed", "compensated", "cancelled", "stalled"}
 
 
 @pytest.mark.timeout(1200)

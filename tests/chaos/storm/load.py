@@ -175,6 +175,17 @@ class Load:
         order = self._trip(trip_id, next(iter(ENDINGS)))
         await self._client.start(order.workflow, order.event)
 
+    async def tidy_up(self) -> None:
+        """What people do with generated runs when the faults are over, again and again: a queue of letters that is
+        full holds up its worker, until somebody has dealt with them."""
+        while True:
+            try:
+                await self.people.resume_all()
+                await self.people.discard_all()
+            except (RunError, InfrastructureError) as error:
+                log.info("tidied up later: %s", error)
+            await asyncio.sleep(LETTERS_EVERY)
+
     async def statuses(self) -> dict[str, RunStatus]:
         """Every run of the reference applications, by its record."""
         return {run.run: run async for run in self._client.runs()}

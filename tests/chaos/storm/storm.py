@@ -124,15 +124,16 @@ class Storm:
         if self._plan.mode == "flush":
             await field.beside_keepers(accept(field, list(sides.values())))
         await field.beside_keepers(field.heal())
-        looking = asyncio.create_task(load.look_after_letters())
+        beside = [asyncio.create_task(work) for work in (load.look_after_letters(), load.tidy_up())]
         try:
             await self._come_to_rest(sides, RESTED_WITHIN)
             self._say(f"At rest after {time.monotonic() - began:.0f} s.")
             self.result.violations += await field.beside_keepers(load.tail(FRESH_WITHIN))
             await self._come_to_rest(sides, FRESH_WITHIN)
         finally:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _come_to_rest(self, sides: Sides, within: float) -> None:
         for side in sides.values():

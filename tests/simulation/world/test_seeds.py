@@ -19,9 +19,9 @@ FOUND = {
     69: "a letter stayed hidden when a round through its queue had failed",
     72: "a relay whose clock was an hour behind the store's left its shards alone",
 }
-"""Seeds that break a promise without what was mended since. A world that is drawn in another way has others."""
+"""Seeds that broke a promise, as their worlds were drawn then; a test of its own keeps each mended."""
 
-STATUSES = {"completed", "failed", "compensated", "cancelled", "stalled", "paused"}
+STATUSES = {"completed", "failed", "compensated", "cancelled", "stalled"}
 
 
 @pytest.mark.timeout(1200)

@@ -113,7 +113,7 @@ class World:
         """Everything, to the end."""
         await self._deploy()
         people = self.people = await self._people("people", "r")
-        runs = min(self.changed.most_runs, self.chance.randint(7, 10))
+        runs = min(self.changed.most_runs, self.chance.randint(7, 11))
         steering = self.loop.create_task(people.steer())
         starting = self.loop.create_task(people.start_runs(runs, STORM * 0.8))
         if self.changed.forgetful:

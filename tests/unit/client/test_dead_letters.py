@@ -275,7 +275,9 @@ async def test_a_letter_that_could_not_be_put_back_is_not_hidden(
         with pytest.raises(BrokerUnavailable):
             await stage.client.dead_letters.redrive(second)
     assert await stage.letters_queued() == [first, second, third]
-    assert (await stage.client.dead_letters.redrive(everything=True)).done == 3
+    # The second was redriven before the broker refused: its record knows, and this round sends it on.
+    assert (await stage.client.dead_letters.redrive(everything=True)).done == 2
+    assert await stage.letters_queued() == []
 
 
 async def test_a_live_runs_letter_needs_a_decision_to_be_discarded(stage: Stage) -> None:

@@ -89,7 +89,8 @@ def listed(book: Book, record: Record) -> None:
     hold_to((head.paused_at > 0) == book.paused, f"paused since {head.paused_at}")
     reasons = {reason for reason in head.stalled if reason != "idle"}
     pending = book.unmarked or any(row.kind != "event" for row in record.outbox.values())
-    rests = not (book.paused or book.held or book.timers or pending or waits_at_join(book))
+    waits = waits_at_join(book) and not at_work(record)
+    rests = not (book.paused or book.held or book.timers or pending or waits)
     idle = "idle" in head.stalled
     hold_to(rests or book.idle or not idle, "P8: a run that waits for something is called idle")
     book.idle = idle
@@ -111,6 +112,12 @@ def listed(book: Book, record: Record) -> None:
         at_rest = not book.leases and not record.outbox and not record.held and head.retrying == 0
         waits = at_rest and (bool(book.timers) or waits_at_join(book))
         hold_to(shown == ("waiting" if waits else book.phase), f"P8: the status is {shown}")
+
+
+def at_work(record: Record) -> bool:
+    """A holder was never heard of again, or a retry is ahead: then the run is not shown as one that waits."""
+    works = (work for row in record.steps.values() for work in (row.work, row.undo) if work is not None)
+    return any(row.state == "retrying" for row in record.steps.values()) or any(w.token for w in works)
 
 
 def waits_at_join(book: Book) -> bool:

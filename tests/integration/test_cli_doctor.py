@@ -182,9 +182,7 @@ def test_a_queue_that_is_missing(operator: Operator) -> None:
 
 def test_events_that_cannot_be_published(operator: Operator) -> None:
     async def unbind(channel: aiormq.abc.AbstractChannel, here: Names) -> None:
-        await channel.queue_unbind(
-            here.queue("stock", "reserve"), here.exchange("events"), routing_key="cli.placed"
-        )
+        await channel.queue_unbind(here.queue("stock", "reserve"), here.event("cli.placed"), routing_key="")
 
     on_broker(operator.pavane, unbind)
     run = operator.pavane.json("start", "orders", "--payload", '{"order":"1"}')["run"]
@@ -264,7 +262,7 @@ def test_a_user_who_may_not_do_what_pavane_needs(operator: Operator, declare: st
     )
     found = operator.doctor("broker_permissions", on=limited)
     assert found["status"] == "error"
-    assert f"{user} may not write to {names(limited).exchange('events')}" in found["summary"]
+    assert f"{user} may not write to {names(limited).namespace}." in found["summary"]
     operator.follow(found["remedy"])
     assert operator.doctor("broker_permissions", on=limited)["status"] == "ok"
     assert operator.rabbit.rabbitmqctl("list_user_permissions", user).count("^mine|") == 1, (
@@ -330,7 +328,7 @@ def test_dead_letters_that_do_not_arrive(operator: Operator) -> None:
     async def give_up(channel: aiormq.abc.AbstractChannel, here: Names) -> None:
         queue, intake = here.queue("stock", "reserve"), here.intake("stock")
         await channel.queue_delete(intake)
-        await channel.basic_publish(b"{}", exchange=here.exchange("jobs"), routing_key=queue)
+        await channel.basic_publish(b"{}", exchange=here.jobs("stock"), routing_key=queue)
         returned = 0
         while returned <= DELIVERY_LIMIT:
             got = await channel.basic_get(queue)

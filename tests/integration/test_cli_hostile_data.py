@@ -86,7 +86,7 @@ async def send_garbage(url: str, names: Names) -> None:
     )
     await channel.basic_publish(
         HOSTILE.encode(),
-        exchange=names.exchange("jobs"),
+        exchange=names.jobs("stock"),
         routing_key=names.queue("stock", "reserve"),
         properties=properties,
     )

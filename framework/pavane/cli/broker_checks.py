@@ -11,7 +11,7 @@ from typing import Final
 
 from pavane.adapters.rabbitmq.oversight import Permissions, Policy, QueueOversight
 from pavane.cli.findings import Finding, error, not_seen, ok, warning
-from pavane.core.topology import DELIVERY_LIMIT, LEVELS, Names
+from pavane.core.topology import DELIVERY_LIMIT, FRAMEWORK_EVENTS, LEVELS, Names
 
 IMPOSED: Final = {
     "message-ttl": "messages leave their queue when their time is over",
@@ -41,7 +41,8 @@ def judge_permissions(
     name, queues = "broker_permissions", {worker: _queues_of(names, worker) for worker in workers}
     try:
         readable = [worker for worker in workers if all(_matches(may.read, one) for one in queues[worker])]
-        lacks = _lacks(may, _exchanges(names), list(chain(*queues.values())), bool(readable), declares)
+        exchanges = _exchanges(names, workers if declares else readable)
+        lacks = _lacks(may, exchanges, list(chain(*queues.values())), bool(readable), declares)
     except re.error as unreadable:
         why = f"a pattern of {user} that only RabbitMQ understands ({unreadable})"
         return not_seen(
@@ -88,9 +89,13 @@ def _matches(pattern: str, name: str) -> bool:
     return re.search(pattern or "^$", name) is not None
 
 
-def _exchanges(names: Names) -> list[str]:
-    levels = [f"delay.{level:02}" for level in range(LEVELS)]
-    return [names.exchange(one) for one in ("events", "jobs", "dlx", *levels)]
+def _exchanges(names: Names, workers: Sequence[str]) -> list[str]:
+    """Those that every process of these workers writes to; which events it tells depends on its handlers."""
+    found = [*(names.event(event) for event in FRAMEWORK_EVENTS), names.exchange("dlx")]
+    for service in dict.fromkeys(worker.partition(".")[0] for worker in workers):
+        found += [names.jobs(service), names.letters(service)]
+        found += [names.level(service, level) for level in range(LEVELS)]
+    return found
 
 
 def _queues_of(names: Names, worker: str) -> tuple[str, ...]:

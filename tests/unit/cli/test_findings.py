@@ -131,11 +131,11 @@ def test_a_message_is_stuck_if_it_was_leaving_a_while_ago_and_still_is(
     ("configure", "write", "read", "declares", "says"),
     [
         (".*", ".*", ".*", True, "the queues of all workers"),
-        ("", ".*", ".*", True, "may not declare shop.events"),
+        ("", ".*", ".*", True, "may not declare shop.event.pavane."),
         ("", ".*", ".*", False, "the queues of all workers"),
         ("", OWN, r"\.stock", False, "the queues of stock.reserve."),
         ("", OWN, "^$", False, "may not read shop.q.mail.confirm"),
-        ("", r"^shop\.(jobs|dlx|delay)", ".*", False, "may not write to shop.events."),
+        ("", r"^shop\.(jobs|dlx|delay)", ".*", False, "may not write to shop.event.pavane."),
         ("(?|x)", ".*", ".*", True, "not seen"),
     ],
 )

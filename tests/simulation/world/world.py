@@ -138,10 +138,10 @@ class World:
             if await self._at_rest(patience) and self.chance.random() < 0.7:
                 return
             await people.redrive_all()
-        for _ in range(20):
-            if await self._at_rest(20.0):
+        for _ in range(160):
+            if await self._at_rest(5.0):
                 return
-            # A letter queue that is full holds its worker up, until somebody makes room.
+            # A letter queue that is full holds its worker up until somebody makes room, for each copy of the letter.
             await people.discard_all()
         if not await self._at_rest(LONGEST_CALM):
             raise AssertionError(f"no rest after everything was healed: {'; '.join(self._restless())}")

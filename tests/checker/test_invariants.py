@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from pavane.core.record import StepRow, Work
 from tests.checker import tampered_jobs, tampered_runs
 from tests.checker.evidence import Evidence, Planned
 from tests.checker.history import Entry
@@ -55,6 +56,26 @@ def test_a_store_that_forgot_is_forgiven_what_it_forgot(clean: Evidence) -> None
     assert [report.invariant for report in verdict.reports] == ["I3"]
     assert not judge(rewound).clean
     assert not judge(evidence, forgetful=True).clean, "of that record, and of no other"
+
+
+def test_a_dead_holders_lease_stays_in_a_paused_run_that_holds_the_job(clean: Evidence) -> None:
+    """A begin that finds the lease over answers *paused* and takes nothing: the row is as its holder left it."""
+    evidence, record = of_record(clean, "e")
+    job = next(iter(record.held.values()))
+    over = Work(token=1, lease_until=clean.now)
+    record.steps[job.step] = StepRow(step=job.step, worker=job.worker, event=job.event, work=over)
+    record.head.leases = 1
+    assert INVARIANTS["I16"](evidence) == []
+    over.lease_until += 1
+    assert [one.what for one in INVARIANTS["I16"](evidence)] == [f"somebody still holds {job.step}"]
+    over.lease_until -= 1
+    record.head.paused_at = 0
+    assert [one.what for one in INVARIANTS["I16"](evidence)] == [f"somebody still holds {job.step}"]
+    record.head.paused_at = 1
+    del record.held[job.id]
+    assert [one.what for one in INVARIANTS["I16"](evidence)] == [f"somebody still holds {job.step}"]
+    record.head.leases = 0
+    assert "0 leases are counted, there are 1" in str(INVARIANTS["I16"](evidence))
 
 
 def test_an_effect_that_happened_twice_is_reported_and_no_violation(clean: Evidence) -> None:

@@ -1,12 +1,15 @@
-"""I16: when all is over nothing is held any more, nothing is left behind, and no secret has been told."""
+"""I16: when all is over nobody holds a lease any more, nothing is left behind, and no secret has been told."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pavane.core.record import Record
+from pavane.core.record import JobKind, Record, Work
 from tests.checker.evidence import Evidence
 from tests.checker.invariants.findings import Finding, invariant
+
+Lease = tuple[str, JobKind, Work]
+"""A step's key, whether the step or its undo is leased, and what its row says of it."""
 
 
 @invariant("I16")
@@ -15,7 +18,7 @@ def nothing_remains(evidence: Evidence) -> Iterator[Finding]:
     for what in evidence.remains:
         yield "", what
     for key, record in evidence.records.items():
-        for what in counted_wrongly(record):
+        for what in (*held_still(record, evidence.now), *counted_wrongly(record)):
             yield key, what
     yield from unended_handlers(evidence)
     for line in evidence.logs:
@@ -25,17 +28,33 @@ def nothing_remains(evidence: Evidence) -> Iterator[Finding]:
             yield "", f"an exception was logged without its run: {line.text[:100]}"
 
 
+def leases_of(record: Record) -> Iterator[Lease]:
+    """What the rows say is leased, step and undo apart."""
+    for row in record.steps.values():
+        if row.work.token:
+            yield row.step, "step", row.work
+        if row.undo is not None and row.undo.token:
+            yield row.step, "undo", row.undo
+
+
+def held_still(record: Record, now: int) -> Iterator[str]:
+    """Leases that somebody holds. A dead holder's stays in its row until a begin takes it, and while the run is paused
+    none does: the job is held with the run instead."""
+    held = {(job.step, job.kind) for job in record.held.values()} if record.head.paused_at else ()
+    left = [
+        step for step, kind, work in leases_of(record) if work.lease_until > now or (step, kind) not in held
+    ]
+    if left:
+        yield f"somebody still holds {', '.join(left)}"
+
+
 def counted_wrongly(record: Record) -> Iterator[str]:
     """What the head counts, counted again over the rows."""
     head = record.head
     rows = record.steps.values()
-    held = [row.step for row in rows if row.work.token] + [
-        row.step for row in rows if row.undo and row.undo.token
-    ]
-    if held:
-        yield f"somebody still holds {', '.join(held)}"
-    if head.leases + head.other_leases != len(held):
-        yield f"{head.leases + head.other_leases} leases are counted, {len(held)} are held"
+    leases = sum(1 for _ in leases_of(record))
+    if head.leases + head.other_leases != leases:
+        yield f"{head.leases + head.other_leases} leases are counted, there are {leases}"
     retrying = sum(row.state == "retrying" for row in rows)
     if head.retrying != retrying:
         yield f"{head.retrying} retries are counted, there are {retrying}"

@@ -21,7 +21,7 @@ FOUND = {
 }
 """Seeds that broke a promise, as their worlds were drawn then; a test of its own keeps each mended."""
 
-STATUSES = {"completed", "failed", "compensated", "cancelled", "stalled"}
+STATUSES = {"completed", "failed", "compensated", "cancelled", "stalled", "paused"}
 
 
 @pytest.mark.timeout(1200)

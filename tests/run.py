@@ -15,9 +15,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -26,7 +27,7 @@ from tests.tally import LEFT_OUT
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST = ("unit", "typing", "conformance", "simulation", "services")  # quick ones first, then the rest
-BESIDE = "integration"
+BESIDE = ("integration", "faults", "saga", "races", "proxy")
 LAST = "chaos"
 
 Result = tuple[str, bool, float, Counter[str]]
@@ -36,7 +37,7 @@ Result = tuple[str, bool, float, Counter[str]]
 def parts(tests: Path) -> list[str]:
     """The folders of `tests` that hold tests, in the order they run in."""
     found = {file.relative_to(tests).parts[0] for file in tests.rglob("test_*.py") if file.parent != tests}
-    last = [part for part in (BESIDE, LAST) if part in found]
+    last = [part for part in (*BESIDE, LAST) if part in found]
     return [part for part in FIRST if part in found] + sorted(found.difference(FIRST, last)) + last
 
 
@@ -53,32 +54,39 @@ def run_part(part: str, tests: Path, folder: Path, output: IO[str] | None = None
 
 
 @contextmanager
-def beside(part: str, tests: Path, folder: Path) -> Generator[Callable[[], Result]]:
-    """Run a part in the background; what is yielded waits for it and prints what it said."""
-    with (folder / f"{part}.txt").open("w+") as output, ThreadPoolExecutor(1) as pool:
-        running = pool.submit(run_part, part, tests, folder, output)
+def beside(
+    chosen: Sequence[str], tests: Path, folder: Path
+) -> Generator[Mapping[str, Callable[[], Result]], None, None]:
+    """Run parts in the background, one after the other; what is yielded waits for each and prints what it said."""
+    with ThreadPoolExecutor(1) as pool:
+        running = {part: pool.submit(run_into_file, part, tests, folder) for part in chosen}
 
-        def ended() -> Result:
-            result = running.result()
+        def ended(part: str) -> Result:
+            result = running[part].result()
             print(f"\n=== {part}", flush=True)
-            output.seek(0)
-            print(output.read(), flush=True)
+            print((folder / f"{part}.txt").read_text(), flush=True)
             return result
 
-        yield ended
+        yield {part: partial(ended, part) for part in chosen}
+
+
+def run_into_file(part: str, tests: Path, folder: Path) -> Result:
+    with (folder / f"{part}.txt").open("w") as output:
+        return run_part(part, tests, folder, output)
 
 
 def run_parts(chosen: Sequence[str], tests: Path, folder: Path) -> list[Result]:
-    """Run parts in their order, one of them beside the others if there are others."""
+    """Run parts in their order, some of them beside the others if there are others."""
+    waiting = [part for part in chosen if part in BESIDE]
+    if len(waiting) == len(chosen):
+        waiting = []
+    if waiting:
+        print(f"=== beside the other parts: {', '.join(waiting)}", flush=True)
     results: list[Result] = []
-    with ExitStack() as stack:
-        ended: Callable[[], Result] | None = None
-        if BESIDE in chosen and len(chosen) > 1:
-            print(f"=== {BESIDE} runs beside the other parts", flush=True)
-            ended = stack.enter_context(beside(BESIDE, tests, folder))
+    with beside(waiting, tests, folder) as ended:
         for part in chosen:
-            if part == BESIDE and ended is not None:
-                results.append(ended())
+            if part in ended:
+                results.append(ended[part]())
             else:
                 print(f"\n=== {part}", flush=True)
                 results.append(run_part(part, tests, folder))

@@ -307,11 +307,18 @@ async def test_a_frozen_broker_is_noticed_by_its_silence(private: RabbitServer, 
     finally:
         private.thaw()
     await until_ready(subscription)
-    await stage.emit(b"heard")
+
+    async def sent() -> bool:  # the other connection may come back a little later
+        try:
+            await stage.emit(b"heard")
+        except BrokerUnavailable:
+            return False
+        return True
 
     async def heard() -> bool:
         return b"heard" in inbox.bodies
 
+    await eventually("a confirm after the thaw", sent)
     await eventually("the message after the thaw", heard)
     await broker.close()
 

@@ -132,7 +132,13 @@ class PrivateServer:
 
     def freeze(self) -> None:
         """SIGSTOP: connections stay open and nothing answers, until `thaw`."""
-        os.killpg(self._ours().pid, signal.SIGSTOP)
+        pid, deadline = self._ours().pid, time.monotonic() + self.start_timeout
+        os.killpg(pid, signal.SIGSTOP)
+        # On a busy machine its threads run on until the first of them has come to see the signal.
+        while not is_stopped(pid):
+            if time.monotonic() > deadline:
+                raise ServerError(f"{self.name} does not stand still")
+            time.sleep(0.005)
 
     def thaw(self) -> None:
         """SIGCONT after `freeze`."""
@@ -218,3 +224,15 @@ def answers(port: int, question: bytes, answer: bytes) -> bool:
             return connection.recv(64).startswith(answer)
     except OSError:
         return False
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether every thread of a process is stopped by a signal."""
+    try:
+        states = [
+            (task / "stat").read_text().rpartition(")")[2].split()[0]
+            for task in Path(f"/proc/{pid}/task").iterdir()
+        ]
+    except FileNotFoundError:  # a thread has ended meanwhile, so it was not stopped
+        return False
+    return set(states) == {"T"}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from subprocess import TimeoutExpired
 
 from pavane import Client
-from pavane.core.topology import LEVELS, Topology, queues_of
+from pavane.core.topology import Topology, queues_of, wheel_queues_of
 from pavane.errors import InfrastructureError
 from pavane.ports.broker import Broker
 from tests.servers import RabbitServer, ServerError
@@ -31,7 +31,7 @@ class Rest:
         self._rabbit = rabbit
         self._broker = broker
         letters = {topology.names.dead_letter_queue(one.service, one.worker) for one in topology.workers}
-        self.wheel = [topology.names.exchange(f"delay.{level:02}") for level in range(LEVELS)]
+        self.wheel = list(wheel_queues_of(topology))
         self.queues = [*(queue for queue in queues_of(topology) if queue not in letters), *self.wheel]
 
     async def reached(self, within: float) -> list[str]:

@@ -10,6 +10,7 @@ waits for servers runs beside the others, and is printed when it has ended; what
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -101,6 +102,8 @@ def summary(counts: Counter[str]) -> str:
 
 def main(names: Sequence[str] = (), tests: Path = ROOT / "tests") -> int:
     """Run the named parts, or the checks and all parts; the exit code."""
+    # The tests start some thousand Python processes: each would compile pavane again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     started, total = time.monotonic(), Counter[str]()
     chosen = list(names) or ["check", *parts(tests)]
     with tempfile.TemporaryDirectory() as folder:

@@ -12,22 +12,18 @@ from pathlib import Path
 from tests.chaos.marks import VARIABLE, inside
 from tests.chaos.outages import Outages
 from tests.chaos.plan import AIM
+from tests.chaos.readiness import gets_ready
 from tests.crash.workers import WorkerProcess
 
 READY_WITHIN = 90.0
 """Seconds that a process may take on a busy machine before it counts as one that hangs."""
 
 STOPPED_WITHIN = 45.0
-GONE_WITHIN = 5.0
 LOOKED_EVERY = 0.02
 PAUSE = 0.5
 """Seconds between the end of a process that nobody killed and the next one."""
 
 FOR_EVER = 36_000.0
-
-
-class Hangs(Exception):
-    """A process neither got ready nor ended; with its log."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +95,9 @@ class Keeper:
             process, marks, launched = await self._launch()
             gone = asyncio.create_task(process.ended(FOR_EVER))
             try:
-                is_ready = await self._gets_ready(process)
+                is_ready = await gets_ready(process, self.service, READY_WITHIN)
                 if is_ready:
+                    self.ready.set()
                     self.startups.append(time.monotonic() - launched)
                 killed = is_ready and await self._kill(process, gone, marks)
                 await gone
@@ -141,23 +138,6 @@ class Keeper:
         environment = self._environment | {VARIABLE: str(marks)}
         self._process = WorkerProcess(environment, self.service, module="tests.chaos.service")
         return await self._process.launch(), marks, launched
-
-    async def _gets_ready(self, process: WorkerProcess) -> bool:
-        """Wait for it; `False`: it has ended.
-
-        Raises:
-            Hangs: it has done neither.
-        """
-        try:
-            await process.says("ready", READY_WITHIN, whole=True)
-        except AssertionError as error:
-            try:
-                await process.ended(GONE_WITHIN)  # its log ends a moment before it does
-            except AssertionError:
-                raise Hangs(f"{self.service} is not ready within {READY_WITHIN:g} s:\n{error}") from None
-            return False
-        self.ready.set()
-        return True
 
     async def _kill(self, process: WorkerProcess, gone: asyncio.Task[int], marks: Path) -> bool:
         """Kill it in its time; `False`: it ended before, or its time never comes."""

@@ -21,8 +21,8 @@ from services.demo.northwind import BadFile
 from services.demo.options import BadOptions
 from services.demo.stage import app
 from tests.chaos.goods import Goods, goods_of
-from tests.chaos.keeper import Hangs
 from tests.chaos.plan import NORTHWIND, Plan
+from tests.chaos.readiness import Hangs
 from tests.chaos.report import document, sentences
 from tests.chaos.round import Result, play
 from tests.servers import ServerError

@@ -2,49 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.demo.options import BadOptions
+from tests.chaos.program import STOPPED_WITHIN, figures_of
 from tests.chaos.storm.faults import FAULTS
 from tests.chaos.storm.plan import KINDS, ONCE, Plan
 
-ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 400.0
 """Seconds on a busy machine; alone it takes a minute, more than half of it to start and to come to rest."""
 
-STOPPED_WITHIN = 60.0
+KNOWN = ("MINUTES", "SEED", "RATE", "WORKERS", "MODE", "DATA", "JSON")
 
 
 def storm(folder: Path, **variables: str) -> dict[str, Any]:
-    """Play one in a process of its own; the figures."""
-    own = ("MINUTES", "SEED", "RATE", "WORKERS", "MODE", "DATA", "JSON")
-    inherited = {name: value for name, value in os.environ.items() if name not in own}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.chaos.storm"],
-        cwd=ROOT,
-        env=inherited | {"JSON": "1", "DATA": str(folder)} | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        told, _ = process.communicate(timeout=LONGEST)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGTERM)  # it ends its servers and processes itself
-        told, _ = process.communicate(timeout=STOPPED_WITHIN)
-        pytest.fail(f"not over within {LONGEST:g} s:\n{told}")
-    print(told)  # with the seed
-    figures: dict[str, Any] = json.loads(told.splitlines()[-1])
-    assert process.returncode == (0 if figures["ok"] else 1)
-    return figures
+    """One storm; its figures."""
+    return figures_of("tests.chaos.storm", folder, variables, known=KNOWN, longest=LONGEST)
 
 
 @pytest.mark.timeout(LONGEST + 2 * STOPPED_WITHIN)

@@ -22,6 +22,8 @@ from tests.crash.takeover import KEY, closing_steps_ended, dies, done_before
 FIRST, SECOND = "line.first", "line.second"
 LOCKED_FOR = 30.0
 """Seconds that the pass of an operator who died keeps the next one out (client.dead_letters)."""
+CLAIMED_FOR = 25.0
+"""Seconds that the shards of a relay that died keep the next one out (runtime.relay)."""
 
 
 class Silent:
@@ -188,7 +190,7 @@ async def nothing_is_left(stage: Stage) -> None:
     async def marked() -> bool:
         return not (await stage.record(KEY)).outbox
 
-    await eventually("every row is marked", marked)
+    await eventually("every row is marked", marked, CLAIMED_FOR + 30)
     await stage.nothing_waits()
 
 

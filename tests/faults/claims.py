@@ -1,4 +1,4 @@
-"""A relay's claims on its shards, which outlive it by half a minute."""
+"""A relay's claims on its shards, which outlive it by twenty seconds."""
 
 from __future__ import annotations
 

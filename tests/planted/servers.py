@@ -43,14 +43,14 @@ async def day(rabbit: RabbitServer, redis: RedisServer) -> list[str]:
     )
     with recorded_ports(history):
         async with app.running(settings) as client:
-            await work(client)
+            await work(client, ledger)
             rested = await at_rest(app, client)
             evidence = await gathered(app, client, history, ledger)
     found = list(map(str, judge(evidence).violations))
     return found if rested or found else ["no rest"]
 
 
-async def work(client: Client) -> None:
+async def work(client: Client, ledger: MemoryLedger) -> None:
     """Parcels that are sent, refused, lost, paused, and given up while they are weighed; some looks in between."""
     torn = await client.start(parcels, Asked(parcel="torn", torn=1))
     await client.start(parcels, Asked(parcel="refused", refused=True))
@@ -58,7 +58,7 @@ async def work(client: Client) -> None:
     paused = await client.start(parcels, Asked(parcel="paused", heavy=0.3))
     await paused.pause("by hand")
     heavy = await client.start(parcels, Asked(parcel="heavy", heavy=1.5))
-    await asyncio.sleep(0.5)
+    await on_the_scales("heavy", ledger)
     await heavy.cancel("by hand")
     for _ in range(10):
         await torn.status()
@@ -66,6 +66,17 @@ async def work(client: Client) -> None:
     await paused.resume()
     for number in range(10):
         await client.start(parcels, Asked(parcel=f"another-{number}", refused=number % 3 == 0))
+
+
+async def on_the_scales(parcel: str, ledger: MemoryLedger) -> None:
+    """Wait until the handler that weighs it has begun; a bug may keep it from that."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                begun = [effect for effect in ledger.effects() if effect.worker == "post.weigh"]
+                if any(effect.record.endswith(f":{parcel}") for effect in begun):
+                    return
+                await asyncio.sleep(0.01)
 
 
 async def at_rest(app: App, client: Client) -> bool:

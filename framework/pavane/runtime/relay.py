@@ -19,9 +19,12 @@ from pavane.runtime.crew import Crew
 POLL_EVERY = 5_000
 """Milliseconds between two looks at a claimed shard that has nothing due."""
 
-CLAIM_FOR = 30_000
-CLAIM_EVERY = 15_000
-"""With 16 shards, claims and looks are about 17 commands a second, those inside the scripts counted."""
+CLAIM_FOR = 20_000
+RENEW_EVERY = 15_000
+"""With 16 shards, claims and looks are about 17 commands a second, those inside the scripts counted.
+
+A shard of somebody else is asked for at every look: what a dead relay left waits for at most 25 s.
+"""
 
 log = logging.getLogger("pavane")
 
@@ -38,6 +41,7 @@ class Relay:
         self._due: dict[int, int] = {}
         self._claimed: set[int] = set()
         self._next_claim = 0
+        self._next_renewal = 0
         self._alarm: Alarm | None = None
         self._alarm_at = 0
         self._ring = asyncio.Event()
@@ -94,18 +98,27 @@ class Relay:
         now = self._crew.clock.now()
         if now < self._next_claim:
             return
-        self._next_claim = now + CLAIM_EVERY
-        shards = range(self._crew.store.shards)
+        self._next_claim = now + (RENEW_EVERY if self._alone else POLL_EVERY)
+        shards = set(range(self._crew.store.shards))
         if self._alone:
-            self._claimed = set(shards)
+            self._claimed = taken = shards
+        elif now >= self._next_renewal:
+            self._next_renewal = now + RENEW_EVERY
+            self._claimed = taken = await self._taken(shards)
         else:
-            tokens = await asyncio.gather(
-                *(self._crew.store.claim(f"relay.{shard}", self._crew.nonce, CLAIM_FOR) for shard in shards)
-            )
-            self._claimed = {shard for shard, token in zip(shards, tokens, strict=True) if token}
-        for shard in self._claimed:
+            taken = await self._taken(shards - self._claimed)
+            self._claimed |= taken
+        for shard in taken:
             # At once, whatever this process has written: those times are the store's, whose clock may be hours ahead.
             self._due[shard] = min(now, self._due.get(shard, now))
+
+    async def _taken(self, shards: set[int]) -> set[int]:
+        """Those of these shards that this process has from now on."""
+        wanted = sorted(shards)
+        tokens = await asyncio.gather(
+            *(self._crew.store.claim(f"relay.{shard}", self._crew.nonce, CLAIM_FOR) for shard in wanted)
+        )
+        return {shard for shard, token in zip(wanted, tokens, strict=True) if token}
 
     async def _tick_due(self) -> None:
         now = self._crew.clock.now()

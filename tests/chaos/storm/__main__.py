@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 from services.demo.options import BadOptions
-from tests.chaos.storm.fleet import Hangs
+from tests.chaos.readiness import Hangs
 from tests.chaos.storm.plan import Plan
 from tests.chaos.storm.report import document, sentences
 from tests.chaos.storm.result import Result

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.chaos.readiness import gets_ready
 from tests.chaos.storm.worker import Cast
 from tests.checker.history import History
 from tests.crash.workers import WorkerProcess
@@ -20,12 +21,7 @@ READY_WITHIN = 120.0
 """Seconds on a busy machine, with a broker that comes and goes."""
 
 STOPPED_WITHIN = 60.0
-GONE_WITHIN = 5.0
 PAUSE = 0.3
-
-
-class Hangs(Exception):
-    """A process neither got ready nor ended; with its log."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ class Replica:
             await process.launch()
             gone = asyncio.create_task(process.ended(READY_WITHIN * 1000))
             try:
-                if await self._gets_ready(process):
+                if await gets_ready(process, self.name, READY_WITHIN):
                     self.startups.append(time.monotonic() - launched)
                     self.ready.set()
                 await gone
@@ -163,22 +159,6 @@ class Replica:
         took = time.monotonic() - began
         await self.ready.wait()
         return took
-
-    async def _gets_ready(self, process: WorkerProcess) -> bool:
-        """Wait for it; `False`: it has ended.
-
-        Raises:
-            Hangs: it has done neither.
-        """
-        try:
-            await process.says("ready", READY_WITHIN, whole=True)
-        except AssertionError as error:
-            try:
-                await process.ended(GONE_WITHIN)  # its log ends a moment before it does
-            except AssertionError:
-                raise Hangs(f"{self.name} is not ready within {READY_WITHIN:g} s:\n{error}") from None
-            return False
-        return True
 
     async def _bury(self, process: WorkerProcess, launched: float) -> None:
         await process.close()

@@ -10,6 +10,8 @@ The details of calls:
     release   after, reason                   renew        lease
     reject    delivery_limit, reason, answer  mark         rows, unrouted, returned, copies: [step, kind, generation]
     redrive, discard, edit                    letter, and pass_id, then, force where there are any
+    hand_over service, rows: [record, row]
+    take_turn limiter; answered with TooEarly and `wait` (milliseconds), or with Turn
     others    by, reason
 
 and of answers, where they have them: `rows` (id, kind, record, event, worker, step, generation, payload), and the
@@ -107,6 +109,14 @@ def of_answer(answer: Any) -> Facts:
         found["rows"] = published(rows)
     facts["detail"] = found
     return facts
+
+
+def of_nothing(answer: None) -> Facts:
+    return {"answer": "Done"}
+
+
+def of_turn(wait: int) -> Facts:
+    return {"answer": "TooEarly" if wait else "Turn", "detail": {"wait": wait}}
 
 
 def of_tick(answer: Tick) -> Facts:

@@ -132,6 +132,22 @@ class RecordingStore:
             facts.of_tick,
         )
 
+    async def take_turn(self, rate: Rate, job: str) -> int:
+        return await self._recorder.operation(
+            "take_turn",
+            {"step": job.rpartition("/")[0], "detail": {"limiter": rate.limiter}},
+            lambda: self._store.take_turn(rate, job),
+            facts.of_turn,
+        )
+
+    async def hand_over(self, service: str, rows: Collection[Handed]) -> None:
+        await self._recorder.operation(
+            "hand_over",
+            {"detail": {"service": service, "rows": [[one.record, one.row] for one in rows]}},
+            lambda: self._store.hand_over(service, rows),
+            facts.of_nothing,
+        )
+
     # reading
 
     async def read(self, record: str) -> Record | None:
@@ -195,14 +211,8 @@ class RecordingStore:
     async def audit(self, line: AuditLine) -> None:
         await self._store.audit(line)
 
-    async def take_turn(self, rate: Rate, job: str) -> int:
-        return await self._store.take_turn(rate, job)
-
     async def give_back_turn(self, rate: Rate) -> None:
         await self._store.give_back_turn(rate)
-
-    async def hand_over(self, service: str, rows: Collection[Handed]) -> None:
-        await self._store.hand_over(service, rows)
 
     async def handed(self, services: Collection[str]) -> Sequence[Handed]:
         return await self._store.handed(services)

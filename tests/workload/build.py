@@ -58,12 +58,18 @@ def add_worker(service: Service[Outside], plan: Plan, work: Work) -> None:
     )
     if work.exhausted != "stall":
         builder = builder.on_exhausted(answered() if work.exhausted == "answer" else work.exhausted)
+    if work.turns:
+        builder = builder.rate_limit(work.turns, burst=1, key=run_of if work.own_turns else None)
     if work.most_letters:
         builder = builder.dead_letters(max_length=work.most_letters)
     if work.undo:
         policy = RetryPolicy(max_attempts=4, initial_delay=0.25, max_delay=2)
         builder = builder.compensate_with(undone(plan, work), retry=policy, uncertain=work.uncertain)
     builder.handler(handled(plan, work))
+
+
+def run_of(event: Any) -> str:
+    return event.key if isinstance(event, Carried) else ""
 
 
 def handled(plan: Plan, work: Work) -> Callable[..., Any]:

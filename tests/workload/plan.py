@@ -33,6 +33,7 @@ class Work:
         laps: rounds of a cycle; more than there may be: it ends at the limit of hops.
         lease, timeout, pause: seconds; `pause` is that before the second attempt.
         attempts, prefetch: as in the builder.
+        turns: how often it may begin in a second, 0: without limit; `own_turns`: each run for itself.
     """
 
     name: str
@@ -54,6 +55,8 @@ class Work:
     uncertain: bool = True
     exhausted: Exhausted = "stall"
     most_letters: int = 0
+    turns: int = 0
+    own_turns: bool = False
 
     @property
     def full_name(self) -> str:
@@ -220,6 +223,8 @@ class _Drawing:
                 uncertain=chance.random() < 0.7,
                 exhausted="stall" if closing else exhausted,
                 most_letters=chance.choice((0, 0, 0, 0, 0, 2)),
+                turns=chance.choice((0, 0, 0, 0, 20 if how == "cycle" else 3, 20)),
+                own_turns=chance.random() < 0.4 and not joins,
             )
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 from pavane.core.record import JobKind
 from tests.checker.evidence import Evidence
@@ -11,10 +12,10 @@ from tests.checker.history import Entry
 from tests.checker.invariants.findings import Finding
 from tests.checker.operations import Operation
 
-CALLS = ("begin", "commit", "commit_undo", "fail", "reject", "release", "hold")
+CALLS = ("begin", "commit", "commit_undo", "fail", "reject", "release", "hold", "take_turn")
 NEEDS_NOTHING = ("Held", "Refused")
 NEEDS_ROWS = ("Committed", "Late", "Recorded")
-NEEDS_A_COPY = ("Leased", "NotYet", "Retrying", "PutBack", "Released")
+NEEDS_A_COPY = ("Leased", "NotYet", "Retrying", "PutBack", "Released", "TooEarly")
 
 Settling = tuple[str, str, JobKind]
 """A process and the job that it settles."""
@@ -27,6 +28,7 @@ class Settlements:
         self._answers: defaultdict[Settling, list[Operation]] = defaultdict(list)
         self._copies: defaultdict[Settling, list[Operation]] = defaultdict(list)
         self._events: defaultdict[tuple[str, str], list[Operation]] = defaultdict(list)
+        self._handed: defaultdict[tuple[str, str, str], list[Operation]] = defaultdict(list)
         self._places = evidence.operations.places
         for call in evidence.operations.of(*CALLS):
             if call.answer:
@@ -38,6 +40,10 @@ class Settlements:
             self._events[asked.process, asked.event].append(publish)
             if asked.detail["to"] != "subscribers":
                 self._copies[asked.process, asked.step, asked.kind].append(publish)
+
+        for handed in evidence.operations.of("hand_over"):
+            for record, row in handed.asked.detail["rows"]:
+                self._handed[handed.asked.process, record, row].append(handed)
 
     def is_safe(self, ack: Entry, acked: int) -> bool:
         """Whether some answer between the delivery and here allowed it, and what that asked for was done."""
@@ -56,21 +62,25 @@ class Settlements:
             case name if name in NEEDS_NOTHING:
                 return True
             case name if name in NEEDS_ROWS:
-                return all(self._is_out(answer, row[3], acked) for row in answer.rows)
+                return all(self._is_out(answer, row, acked) for row in answer.rows)
             case name if name in NEEDS_A_COPY:
                 return len(after) > len(letters)
             case "Dead":
-                rows = all(self._is_out(answer, row[3], acked) for row in answer.rows)
+                rows = all(self._is_out(answer, row, acked) for row in answer.rows)
                 return rows and (bool(letters) or not answer.said("publish"))
             case "Stale":
                 return bool(after) or not answer.said("publish")
             case _:
                 return False
 
-    def _is_out(self, answer: Operation, event: str, acked: int) -> bool:
-        """Whether the process has published an event of this answer, or was told that nobody wants it."""
-        published = self._events[answer.asked.process, event]
-        return any(answer.over < publish.begun and publish.over < acked for publish in published)
+    def _is_out(self, answer: Operation, row: list[Any], acked: int) -> bool:
+        """Whether the process has published a row of this answer, was told that nobody wants it, or has left it to
+        the service that may publish it: until then it stays in the outbox."""
+        name, record, event = row[0], row[2], row[3]
+        process = answer.asked.process
+        handed = [one for one in self._handed[process, record, name] if one.confirmed]
+        done = [*self._events[process, event], *handed]
+        return any(answer.over < one.begun and one.over < acked for one in done)
 
 
 def acked_too_early(evidence: Evidence) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from pavane.errors import BrokerUnavailable, Overloaded, TooLarge
 from pavane.ports.broker import (
     Address,
     Delivery,
+    Forbidden,
     Message,
     QueueCount,
     TopologyChange,
@@ -29,6 +30,7 @@ from tests.checker.evidence import Found
 from tests.simulation.world.chances import Chances
 from tests.simulation.world.link import Link, Server
 from tests.simulation.world.loop import WORLD, Owner, WorldLoop, as_world, at_once
+from tests.simulation.world.rights import Rights, everything
 
 TIMEOUT = 3.0
 """Seconds that a publish waits for its confirm, as `settings.publish_timeout`."""
@@ -193,7 +195,10 @@ class BrokerConnection:
         link: Link,
         chances: Chances,
         owner: Owner,
+        *,
+        may: Rights = everything,
     ) -> None:
+        self._may = may
         self._loop = loop
         self.server = server
         self._link = link
@@ -316,6 +321,10 @@ class BrokerConnection:
     async def publish(self, message: Message, to: Address) -> None:
         link, chances = self._link, self._chances
         self._check()
+        if not self._may(to):
+            await self._loop.sleep(link.latency())
+            self._chances.fired["publish.forbidden"] += 1
+            raise Forbidden(to.event if isinstance(to, ToSubscribers) else to.queue)
         if chances.maybe("publish.lost"):
             await self._unconfirmed("the publish is lost")
         if chances.maybe("publish.nacked"):

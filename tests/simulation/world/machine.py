@@ -24,6 +24,7 @@ from tests.simulation.world.broker import HEARTBEAT, BrokerConnection, BrokerSer
 from tests.simulation.world.chances import Chances
 from tests.simulation.world.link import Link
 from tests.simulation.world.loop import WORLD, Owner, WorldLoop
+from tests.simulation.world.rights import Rights, everything
 from tests.simulation.world.store import StoreConnection, StoreServer
 
 GRACE = 3.0
@@ -65,7 +66,9 @@ class Life:
         self.to_store = Link(ground.loop, ground.random, ground.store)
         self.to_broker = Link(ground.loop, ground.random, ground.broker)
         self.store = StoreConnection(ground.loop, ground.store, self.to_store, ground.chances)
-        self.broker = BrokerConnection(ground.loop, ground.broker, self.to_broker, ground.chances, self.owner)
+        self.broker = BrokerConnection(
+            ground.loop, ground.broker, self.to_broker, ground.chances, self.owner, may=machine.may
+        )
         self.process: Process | None = None
         self.stopping = False
 
@@ -98,12 +101,16 @@ class Machine:
     """See the module.
 
     Attributes:
+        may: the rights of its broker user.
         skew: milliseconds that its clock is ahead.
         life: the process that runs now; `None`: it is about to start again.
         deaths: how many were killed.
     """
 
-    def __init__(self, ground: Ground, app: App, name: str, only: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, ground: Ground, app: App, name: str, only: tuple[str, ...] = (), *, may: Rights = everything
+    ) -> None:
+        self.may = may
         self.ground = ground
         self.name = name
         self.skew = 0

@@ -32,6 +32,7 @@ from tests.simulation.world.loop import Owner, WorldLoop
 from tests.simulation.world.machine import GRACE, Ground, Machine
 from tests.simulation.world.nemesis import Nemesis
 from tests.simulation.world.outcome import AS_IT_IS, Changed, Outcome
+from tests.simulation.world.rights import rights_of
 from tests.simulation.world.store import ServerClock, StoreConnection, StoreServer
 from tests.workload.build import WORKFLOW, build
 from tests.workload.people import People
@@ -102,9 +103,16 @@ class World:
         return round(self.loop.time() * 1_000_000_000)
 
     def _machines(self) -> list[Machine]:
-        """Two or three that run everything, or one for each service and one for all."""
+        """Two or three that run everything, or one for each service: with users of their own, or with one for all."""
         services = self.plan.services
-        if len(services) > 1 and self.chance.random() < 0.3:
+        kind = self.chance.random() if len(services) > 1 else 1.0
+        if kind < 0.2:
+            several = (*services, self.chance.choice(services))
+            return [
+                Machine(self.ground, self.app, f"m{n}", self.app.choose([one]), may=rights_of(self.plan, one))
+                for n, one in enumerate(several)
+            ]
+        if kind < 0.4:
             only = [self.app.choose([service]) for service in services]
             return [Machine(self.ground, self.app, f"m{n}", names) for n, names in enumerate((*only, ()))]
         return [Machine(self.ground, self.app, f"m{n}") for n in range(self.chance.choice((2, 2, 3)))]

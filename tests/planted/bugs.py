@@ -139,6 +139,7 @@ BUGS: Final[tuple[Bug, ...]] = (
     Bug(name="data lost", ports=store_culprits.DataLost, caught_by=("simulation", "servers")),
     Bug(name="delay lost", ports=store_culprits.DelayLost, caught_by=("simulation", "servers")),
     Bug(name="stale read", ports=store_culprits.StaleRead, caught_by=("simulation", "servers")),
+    Bug(name="handed to nobody", ports=store_culprits.HandedToNobody, caught_by=("simulation",)),
     Bug(name="key for each attempt", runtime=core.key_for_each_attempt, caught_by=("simulation", "servers")),
     Bug(name="ids for each commit", runtime=core.ids_for_each_commit, caught_by=("simulation",)),
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import replace
 
 from pavane.core import answers as a
 from pavane.core import calls as c
 from pavane.core.record import Record
-from pavane.ports.store import Tick
+from pavane.ports.store import Handed, Tick
 from tests.planted.ports import NEVER_OLD, Culprit
 
 AHEAD = 1_500
@@ -127,6 +128,13 @@ class StaleRead(Culprit):
         seen = self._seen.setdefault(record, [])
         seen.append(await self.store.read(record))
         return seen[max(0, len(seen) - 2)]
+
+
+class HandedToNobody(Culprit):
+    """What another service has to publish is left to nobody, and its delivery acknowledged all the same."""
+
+    async def store_hand_over(self, service: str, rows: Collection[Handed]) -> None:
+        """Nothing is written."""
 
 
 class DuplicatesRunAgain(Culprit):

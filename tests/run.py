@@ -28,8 +28,10 @@ from tests.tally import LEFT_OUT
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST = ("unit", "typing", "conformance", "simulation", "services")  # quick ones first, then the rest
-BESIDE = ("integration", "faults", "saga", "races", "proxy")
+BESIDE = ("integration", "crash", "faults", "saga", "races", "proxy")
 LAST = "chaos"
+PROCESSES = {"integration": 2}
+"""Parts whose files are shared out: one process would wait for servers for half of the whole time."""
 
 Result = tuple[str, bool, float, Counter[str]]
 """A part's name, whether it passed, its seconds, its counts."""
@@ -49,6 +51,8 @@ def run_part(part: str, tests: Path, folder: Path, output: IO[str] | None = None
         return part, check.main() == 0, time.monotonic() - started, Counter()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.tally", "--tally", str(tally)]
     options = ["--durations=5", "--durations-min=2", str(tests / part)]
+    if processes := PROCESSES.get(part):
+        options += ["-n", str(processes), "--dist", "loadfile"]
     passed = subprocess.run([*command, *options], cwd=ROOT, stdout=output, stderr=output).returncode == 0
     counts = Counter[str](json.loads(tally.read_text()) if tally.exists() else {"errors": 1})
     return part, passed, time.monotonic() - started, counts

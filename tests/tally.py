@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,10 +34,20 @@ class Tally:
         self._file = file
         self._counts: Counter[str] = Counter()
         self._left_out: list[str] = []
+        self._deselected: list[str] = []
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         for item in items:
+            self._deselected.append(item.nodeid)
             self._leave_out("deselected", item.nodeid)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A process of several has ended. Each has left out the same."""
+        for nodeid in getattr(node, "workeroutput", {}).get("deselected", ()):
+            if nodeid not in self._deselected:
+                self._deselected.append(nodeid)
+                self._leave_out("deselected", nodeid)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.skipped:
@@ -55,6 +66,10 @@ class Tally:
             self._counts["errors"] += 1
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        told: dict[str, object] | None = getattr(session.config, "workeroutput", None)
+        if told is not None:  # one process of several: the first one counts, and is told of all but this
+            told["deselected"] = self._deselected
+            return
         if self._left_out and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._file is not None:

@@ -6,13 +6,14 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from pavane import App, Client, RunStatus, Settings
 from pavane.client.connection import close_pair, connect, open_pair
 from pavane.core.record import JobKind, Record, StepRow, Work
 from pavane.core.topology import queues_of, wheel_queues_of
+from pavane.errors import BrokerUnavailable
 from pavane.ports.broker import Broker
 from pavane.ports.store import Store
 from tests.crash.ledger import VARIABLE, Ledger
@@ -109,7 +110,9 @@ class Stage:
         """Wait until no queue of the namespace holds a message."""
 
         async def empty() -> bool:
-            return not await self.full_queues()
+            with suppress(BrokerUnavailable):  # it was away, and this connection has not come back yet
+                return not await self.full_queues()
+            return False
 
         try:
             await eventually("every queue empty", empty, within)

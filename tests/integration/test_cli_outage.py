@@ -148,6 +148,11 @@ class Floor:
 
         with ThreadPoolExecutor(at_once) as hands:
             answers = list(hands.map(run, given))
+        # Whoever is on call gives one command: one that the others beside it made slow is given once more, alone.
+        answers = [
+            answer if answer[1] < AT_MOST else run(words)
+            for words, answer in zip(given, answers, strict=True)
+        ]
         return [(words, *answer) for words, answer in zip(given, answers, strict=True)]
 
 

@@ -61,16 +61,15 @@ async def test_the_second_time_it_is_a_dead_letter_that_can_be_redriven(stage: S
         async def listed() -> int:
             return await stage.client.dead_letters.list().count()
 
+        async def queued() -> int:
+            return await stage.ready_in(stage.dead_letter_queue("line.first"))
+
         await eventually("its letter", listed)
+        await eventually("its message, which a quorum queue counts late", queued)
     [letter] = await stage.client.dead_letters.list().all()
     assert (letter.run, letter.worker, letter.reason) == ("chain:k", "line.first", "delivery_limit")
     assert "probably innocent" in (letter.error or "")
     assert (await stage.client.run("chain:k").status()).status == "stalled"
-
-    async def queued() -> int:
-        return await stage.ready_in(stage.dead_letter_queue("line.first"))
-
-    await eventually("its message, which a quorum queue counts late", queued)
     assert await queued() == 1
     # All that were given up so, and no others: what a deployment has done to many is repaired at once.
     assert (await stage.client.dead_letters.redrive(error="probably innocent")).done == 1

@@ -35,10 +35,12 @@ def session(folder: Path, text: str, *options: str) -> tuple[int, dict[str, int]
     return done.returncode, json.loads(tally.read_text()), done.stdout
 
 
-@pytest.mark.parametrize("how", LEAVING_OUT)
-def test_a_session_that_leaves_a_test_out_fails(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "processes"), [*((how, "0") for how in LEAVING_OUT), ("skipped", "2"), ("deselected", "2")]
+)
+def test_a_session_that_leaves_a_test_out_fails(tmp_path: Path, how: str, processes: str) -> None:
     options = ("-k", "two") if how == "deselected" else ()
-    code, counts, output = session(tmp_path, LEAVING_OUT[how], *options)
+    code, counts, output = session(tmp_path, LEAVING_OUT[how], "-n", processes, *options)
     kind = how.split()[0]
     assert code == 1, output
     assert counts[kind] == 1

@@ -60,23 +60,26 @@ async def audited(
     except Exception as error:
         done = change.done or ()
         left = [id_ for id_ in subjects if id_ not in done]
-        await _record_end(means, action, list(done), by=actor, reason=reason, outcome="done")
+        if done:
+            await _record_end(means, action, list(done), by=actor, reason=reason, outcome="done")
         await _record_end(means, action, left, by=actor, reason=reason, outcome=f"failed: {error}")
         raise
     done = subjects if change.done is None else change.done
-    await _record_end(means, action, list(done), by=actor, reason=reason, outcome="done")
-    await _record_end(means, action, list(change.skipped), by=actor, reason=reason, outcome="skipped")
+    if done or not change.skipped:  # that there was nothing to do is an end, too
+        await _record_end(means, action, list(done), by=actor, reason=reason, outcome="done")
+    if change.skipped:
+        await _record_end(means, action, list(change.skipped), by=actor, reason=reason, outcome="skipped")
 
 
 async def record(
     means: Means, action: str, subjects: Sequence[str], *, by: str | None, reason: str, outcome: str
 ) -> None:
-    """Write it down, on as many lines as it needs; none, if there are no subjects.
+    """Write it down, on as many lines as its subjects need.
 
     Raises:
         StateUnavailable: it may be written, or part of it.
     """
-    for first in range(0, len(subjects), SUBJECTS_IN_A_LINE):
+    for first in range(0, max(1, len(subjects)), SUBJECTS_IN_A_LINE):
         await means.store.audit(
             AuditLine(
                 by=by or means.settings.actor,

@@ -312,6 +312,7 @@ def simulate(
         keeps_garbage: leave the world to the end of this process.
     """
     gc.disable()
+    gc.freeze()  # what was there before this world need not be looked through after it
     world = World(seed, changed)
     told = Told(world.loop)
     log = logging.getLogger("pavane")

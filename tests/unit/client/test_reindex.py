@@ -293,3 +293,10 @@ async def test_it_is_in_the_audit(stage: Stage) -> None:
         "operator-1",
         "restored",
     )
+
+
+async def test_the_audit_says_when_nothing_was_out_of_line(stage: Stage) -> None:
+    await stage.die(await stage.start("a"))
+    await bring_in_line(stage)
+    lines = await entries(means(stage)).all()
+    assert [(line.outcome, line.subjects) for line in lines] == [("done", []), ("begun", [WORKER])]

@@ -42,7 +42,7 @@ chaos-cluster: setup ## a three-node RabbitMQ that loses nodes and is partitione
 soak: setup ## 250 steps a second without faults: nothing may grow (MINUTES=30, JSON=1)
 	@$(PYTHON) -m tests.soak
 
-planted: setup ## plant two dozen bugs, one after the other: which tier catches which (BUG=name, STORM=1)
+planted: setup ## plant bugs, one after the other: which tier catches which (BUG=name, STORM=1)
 	@$(PYTHON) -m tests.planted
 
 check-long: ## all tests, the crash matrix, three minutes of chaos, the planted bugs

@@ -20,6 +20,7 @@ AMQP, NETWORK, RESP = "tests/proxy/test_amqp.py", "tests/proxy/test_network.py",
 RECOVERY = "tests/integration/test_rabbitmq_recovery.py"
 REFUSALS = "tests/integration/test_rabbitmq_refusals.py"
 FAULTS = "tests/integration/test_redis_faults.py"
+PERMISSIONS = "tests/integration/test_rabbitmq_permissions.py"
 HOSTILE = "tests/integration/test_redis_hostile.py"
 HANDLERS = "tests/integration/test_runtime_handlers.py"
 STOPPING = "tests/integration/test_runtime_stopping.py"
@@ -72,6 +73,28 @@ ASSUMED: Final = (
         "a delivery can be overtaken by later ones",
         ("delivery.late",),
         ((AMQP, "test_a_delivery_that_is_held_is_overtaken_and_both_are_settled"),),
+    ),
+    Assumption(
+        "a user publishes where it may, and is told by name where it may not; other messages are not concerned",
+        (),
+        (
+            (PERMISSIONS, "test_a_service_reaches_its_own_queues_and_subscribers"),
+            (PERMISSIONS, "test_what_is_another_services_is_forbidden_by_name_and_not_tried_again"),
+            (PERMISSIONS, "test_what_is_in_flight_beside_a_refusal_can_be_sent_again"),
+        ),
+    ),
+    Assumption(
+        "what is handed over is taken once, by a process of the service that it is for",
+        (),
+        ((READING, "test_what_is_handed_over_is_taken_once_by_whom_it_is_for"),),
+    ),
+    Assumption(
+        "turns of a rate limit are handed out by the store's clock, and kept",
+        (),
+        (
+            (READING, "test_turns_are_handed_out_by_the_stores_clock"),
+            (READING, "test_a_kept_turn_comes"),
+        ),
     ),
     Assumption(
         "a message can arrive twice",

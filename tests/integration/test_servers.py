@@ -148,10 +148,11 @@ def test_a_server_that_cannot_start_says_why() -> None:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_test_run_leaves_no_server_behind(tmp_path: Path, how: signal.Signals) -> None:
     (tmp_path / "test_waiting.py").write_text(
-        "import signal\n"
+        "import time\n"
         "def test_waiting(redis_server):\n"
         "    print('pid', redis_server.pid, flush=True)\n"
-        "    signal.pause()\n"
+        "    while True:\n"
+        "        time.sleep(0.1)\n"  # not signal.pause: a signal just before it would not be heard
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PAVANE_TEST_")}
     command = [sys.executable, "-m", "pytest", "-s", "-q", "-p", "tests.conftest", "-p", "no:cacheprovider"]

@@ -4,7 +4,7 @@
     python -m tests.run unit services   these parts only
 
 A part is a folder with test files; a new folder is a new part by itself. A part without tests fails. What mostly
-waits for servers runs beside the others, and is printed when it has ended; what needs the whole machine comes last.
+waits for servers runs beside the others, and is printed when it has ended; what needs the whole machine comes first and last.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from tests import check
 from tests.tally import LEFT_OUT
 
 ROOT = Path(__file__).resolve().parent.parent
-FIRST = ("unit", "typing", "conformance", "simulation", "services")  # quick ones first, then the rest
+ALONE = ("simulation",)  # its worlds go by the clock; nothing runs beside it
+FIRST = ("simulation", "unit", "typing", "conformance", "services")  # quick ones first, then the rest
 BESIDE = ("integration", "crash", "faults", "saga", "races", "proxy")
 LAST = "chaos"
 PROCESSES = {"integration": 2}
@@ -82,20 +83,22 @@ def run_into_file(part: str, tests: Path, folder: Path) -> Result:
 
 def run_parts(chosen: Sequence[str], tests: Path, folder: Path) -> list[Result]:
     """Run parts in their order, some of them beside the others if there are others."""
-    waiting = [part for part in chosen if part in BESIDE]
-    if len(waiting) == len(chosen):
+    results = [run_aloud(part, tests, folder) for part in chosen if part in ALONE]
+    others = [part for part in chosen if part not in ALONE]
+    waiting = [part for part in others if part in BESIDE]
+    if len(waiting) == len(others):
         waiting = []
     if waiting:
-        print(f"=== beside the other parts: {', '.join(waiting)}", flush=True)
-    results: list[Result] = []
+        print(f"\n=== beside the other parts: {', '.join(waiting)}", flush=True)
     with beside(waiting, tests, folder) as ended:
-        for part in chosen:
-            if part in ended:
-                results.append(ended[part]())
-            else:
-                print(f"\n=== {part}", flush=True)
-                results.append(run_part(part, tests, folder))
+        for part in others:
+            results.append(ended[part]() if part in ended else run_aloud(part, tests, folder))
     return results
+
+
+def run_aloud(part: str, tests: Path, folder: Path) -> Result:
+    print(f"\n=== {part}", flush=True)
+    return run_part(part, tests, folder)
 
 
 def summary(counts: Counter[str]) -> str:

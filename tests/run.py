@@ -4,7 +4,8 @@
     python -m tests.run unit services   these parts only
 
 A part is a folder with test files; a new folder is a new part by itself. A part without tests fails. What mostly
-waits for servers runs beside the others, and is printed when it has ended; what needs the whole machine comes first and last.
+waits for servers runs beside the others, and is printed when it has ended; what needs the whole machine comes first
+and last.
 """
 
 from __future__ import annotations

@@ -29,12 +29,12 @@ class Recovery:
         self.standstill = max(self.standstill, other.standstill)
 
 
-def recoveries(evidence: Evidence) -> dict[str, Recovery]:
-    """By kind of fault."""
+def recoveries(evidence: Evidence, until: int) -> dict[str, Recovery]:
+    """By kind of fault, of those that ended before `until` on the history's clock: later there may be nothing to do."""
     commits = [entry.at for entry in evidence.history if entry.op == "commit" and entry.type == "ok"]
     worst: dict[str, Recovery] = defaultdict(Recovery)
     for fault in evidence.operations.of("nemesis"):
-        if fault.ended is None:
+        if fault.ended is None or fault.ended.at > until:
             continue
         first, end = bisect_left(commits, fault.asked.at), bisect_left(commits, fault.ended.at)
         if end == len(commits):

@@ -64,6 +64,7 @@ class Storm:
         self._field = field
         self._say = say
         self._nemesis = Nemesis(field, plan.longest)
+        self._loaded_until = 0
 
     @asynccontextmanager
     async def connected(self, name: str) -> AsyncGenerator[tuple[Clients, Sides], None]:
@@ -85,6 +86,7 @@ class Storm:
         queues = [queue for side in sides.values() for queue in side.rest.queues]
         await asyncio.to_thread(self._field.rabbit.settle, *queues)
         loading = asyncio.create_task(load.run())
+        loading.add_done_callback(self._load_is_over)
         beside = [asyncio.create_task(work) for work in (self._show(load), load.steer())]
         try:
             await self._field.beside_keepers(
@@ -96,6 +98,9 @@ class Storm:
             await asyncio.gather(loading, *beside, return_exceptions=True)
         self.result.struck = self._nemesis.struck
         self.result.reports += self._nemesis.missed
+
+    def _load_is_over(self, loading: asyncio.Task[None]) -> None:
+        self._loaded_until = time.monotonic_ns()
 
     async def _faults(self, load: Load, sides: Sides, loading: asyncio.Task[None]) -> None:
         plan, result = self._plan, self.result
@@ -171,7 +176,7 @@ class Storm:
         result.counts[cast] = said.counts
         if cast == "generated" and evidence.listed is not None:
             result.runs.update(evidence.listed.values())
-        for kind, one in recoveries(evidence).items():
+        for kind, one in recoveries(evidence, self._loaded_until).items():
             result.recovered.setdefault(kind, Recovery()).add(one)
 
 

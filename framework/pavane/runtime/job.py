@@ -84,10 +84,11 @@ class Jobs:
 
     async def _run(self, subject: Subject, rate: Rate | None) -> None:
         """Run the job when it is its turn."""
-        if rate is not None and not await turns.wait_for_turn(self._crew, subject, rate):
+        turn = await turns.wait_for_turn(self._crew, subject, rate) if rate is not None else "not needed"
+        if turn == "later":
             return
         ran = await self._run_isolated(subject)
-        if rate is not None and not ran:
+        if rate is not None and turn == "taken" and not ran:
             await turns.give_turn_back(self._crew, rate)
 
     async def _run_isolated(self, subject: Subject) -> bool:

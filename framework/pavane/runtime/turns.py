@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 from pavane.core.limiting import Rate, interval_of
 from pavane.core.record import JOINED
@@ -55,22 +55,34 @@ def digest_of(limit: RateLimit, subject: Subject) -> str:
     return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-async def wait_for_turn(crew: Crew, subject: Subject, rate: Rate) -> bool:
-    """Wait until it is the job's turn; `False`: it comes back when it is, or when another process has it."""
+async def wait_for_turn(crew: Crew, subject: Subject, rate: Rate) -> Literal["taken", "not needed", "later"]:
+    """Wait until it is the job's turn; `later`: it comes back when it is, or when another process has it.
+
+    `not needed`: `begin` will not grant it, so that there is nothing to limit.
+    """
     generation = subject.envelope.generation
     job = f"{subject.step}/{generation}"
     keyed = subject.worker.rate_limit is not None and subject.worker.rate_limit.key is not None
     while wait := await crew.patience.insist("state", partial(crew.store.take_turn, rate, job)):
+        if await is_over(crew, subject):
+            return "not needed"
         if keyed or wait > HELD_FOR:
             await copies.send_again(crew, subject.delivery, generation, wait)
             subject.delivery.ack()
-            return False
+            return "later"
         while wait > 0 and not crew.stopping:
             await crew.clock.sleep(min(wait, LOOK_UP))
             wait -= LOOK_UP
         if crew.stopping:
-            return False
-    return True
+            return "later"
+    return "taken"
+
+
+async def is_over(crew: Crew, subject: Subject) -> bool:
+    """Whether the job was done in the meantime, or this is an old copy of it: neither is ever granted again."""
+    record = await crew.patience.insist("state", partial(crew.store.read, subject.record))
+    row = record.steps.get(subject.step) if record is not None else None
+    return row is not None and (row.work.done or row.work.generation > subject.envelope.generation)
 
 
 async def give_turn_back(crew: Crew, rate: Rate) -> None:

@@ -48,6 +48,9 @@ LONGEST_CALM: Final = 120.0
 LONGEST_WAIT: Final = 30_000_000_000
 """Nanoseconds that a job may rightly wait: for a lease, a retry or a timer."""
 
+MOST_ENTRIES: Final = 30_000
+"""Entries of a history; most have two thousand. More is a flood: messages that beget messages."""
+
 TAIL: Final = 2
 """Runs that are begun when everything is healed."""
 
@@ -330,6 +333,8 @@ def simulate(
         log.propagate = True
         log.setLevel(logging.NOTSET)
     failures += [f"{one['message']}: {one.get('exception')!r}" for one in world.loop.strays]
+    if (entries := len(world.ground.history.entries)) > MOST_ENTRIES:
+        failures.append(f"a flood: {entries} entries")
     if not failures:
         violations = judge(world.evidence(), forgetful=changed.forgetful).violations
         failures += [str(one) for one in violations if not world.forgives(one)]

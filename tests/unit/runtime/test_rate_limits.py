@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pavane import App, Context, Event, Reject, Service, Settings, Workflow
+from pavane.runtime import copies
 from pavane.testing import Harness
 
 
@@ -83,6 +84,32 @@ async def test_a_redelivery_of_what_is_done_takes_no_turn() -> None:
         harness.duplicate(Asked)
         await ask(harness, 2)
         assert await begun(harness) == [0, 0]
+
+
+@pytest.mark.parametrize("key", [None, lambda asked: asked.customer], ids=["one limit", "a limit for each"])
+async def test_a_redelivery_of_what_is_done_waits_for_no_turn(
+    key: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent_again, waits = copies.send_again, list[int]()
+
+    async def send_again(crew: Any, delivery: Any, generation: int, wait: int) -> None:
+        waits.append(wait)
+        await sent_again(crew, delivery, generation, wait)
+
+    monkeypatch.setattr(copies, "send_again", send_again)
+    async with Harness(limited(count=1, per=3600, burst=1, key=key)) as harness:
+        harness.crash("desk.answer", after="commit")
+        run = await harness.start(questions, Asked(number=1))
+        await harness.advance(60)
+        assert (await run.status()).status == "completed"
+        assert await begun(harness) == [0]
+        assert (waits, held(harness)) == ([], 0)
+
+
+def held(harness: Harness) -> int:
+    """Deliveries that nobody has settled."""
+    queues: Any = harness._broker._queues.values()  # type: ignore[attr-defined]
+    return sum(len(one.unsettled) for queue in queues for one in queue.subscriptions)
 
 
 async def test_workers_share_the_limit_of_a_name() -> None:

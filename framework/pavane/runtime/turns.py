@@ -11,6 +11,8 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any, Literal
 
+from pavane.core.answers import Committed, Dead, Refused, Stale
+from pavane.core.begin import NO_JOB, begin
 from pavane.core.limiting import Rate, interval_of
 from pavane.core.record import JOINED
 from pavane.errors import UsageError
@@ -79,10 +81,17 @@ async def wait_for_turn(crew: Crew, subject: Subject, rate: Rate) -> Literal["ta
 
 
 async def is_over(crew: Crew, subject: Subject) -> bool:
-    """Whether the job was done in the meantime, or this is an old copy of it: neither is ever granted again."""
+    """Whether the job is done, dead or refused by now, or this is an old copy of it: none is ever granted again."""
     record = await crew.patience.insist("state", partial(crew.store.read, subject.record))
-    row = record.steps.get(subject.step) if record is not None else None
-    return row is not None and (row.work.done or row.work.generation > subject.envelope.generation)
+    call = subject.begin(crew, "", ended=(), alone=False, verdict=None)
+    _, answer = begin(record, call, crew.clock.now())
+    match answer:
+        case Committed() | Dead() | Stale():
+            return True
+        case Refused():
+            return answer.reason not in NO_JOB
+        case _:
+            return False
 
 
 async def give_turn_back(crew: Crew, rate: Rate) -> None:

@@ -18,6 +18,7 @@ FIRST, COUNT = int(os.environ.get("FROM", "1")), int(os.environ.get("SEEDS", "20
 FOUND = {
     69: "a letter stayed hidden when a round through its queue had failed",
     72: "a relay whose clock was an hour behind the store's left its shards alone",
+    300: "copies of a job that its run refused waited for turns of its rate limit, and grew in number",
     2108: "copies of a job that was done waited for turns of its rate limit, and grew in number",
 }
 """Seeds that broke a promise, as their worlds were drawn then; a test of its own keeps each mended."""

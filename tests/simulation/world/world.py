@@ -49,7 +49,7 @@ LONGEST_WAIT: Final = 30_000_000_000
 """Nanoseconds that a job may rightly wait: for a lease, a retry or a timer."""
 
 MOST_ENTRIES: Final = 30_000
-"""Entries of a history; most have two thousand. More is a flood: messages that beget messages."""
+"""Entries of a history; most have two thousand. More is a flood: copies beget copies."""
 
 TAIL: Final = 2
 """Runs that are begun when everything is healed."""

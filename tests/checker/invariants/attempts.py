@@ -94,14 +94,19 @@ def ended_at(work: Work | None, token: int) -> int:
     return max(known, default=0)
 
 
+def gave_a_life(redrive: Operation) -> bool:
+    """Whether the job may have begun anew by it: not if it was refused, its letter gone, or it was known already."""
+    return not redrive.confirmed or redrive.said("outcome") == "publish"
+
+
 def given_up_early(
     evidence: Evidence, grants: dict[Job, dict[int, Operation]], fails: dict[Job, dict[int, Operation]]
 ) -> Iterator[Finding]:
     """Jobs that died of too many failures, or too many crashes, and had not so many."""
     for death in evidence.operations.of("fail", "begin", answers=("Dead",)):
         job = death.asked.job
-        redrives = [redrive.begun for redrive in evidence.operations.about(job, "redrive")]
-        born = max((begun for begun in redrives if begun < death.begun), default=-1)
+        redrives = [one for one in evidence.operations.about(job, "redrive") if gave_a_life(one)]
+        born = max((one.begun for one in redrives if one.begun < death.begun), default=-1)
         reason = death.said("reason")
         if reason == "attempts" and death.asked.op == "fail":
             limit = limit_of(evidence.workers.get(job[1].partition(":")[0]), job)

@@ -10,6 +10,7 @@ from pavane.core.record import History, Record, StepRow
 from tests.checker.evidence import Evidence
 from tests.checker.invariants.findings import Finding, invariant
 from tests.checker.invariants.sources import sources_of
+from tests.checker.operations import Job
 
 FAILING = ("compensating", "failed", "compensated", "cancelled")
 
@@ -51,12 +52,20 @@ def lines(record: Record, *kinds: str) -> list[History]:
 
 
 def began_in(evidence: Evidence, record: Record) -> dict[str, int]:
-    """The steps of a record that somebody was granted, as the history knows, with the first token of each."""
+    """The steps of a record that somebody was granted, as the history knows, with the first token of each.
+
+    Where the first grant may have been one whose answer was lost, the record alone knows its token.
+    """
     found = {row.step: row.first_token for row in record.steps.values() if row.first_token}
     for step in record.steps:
-        grants = evidence.operations.about((record.head.key, step, "step"), "begin", answers=("Granted",))
-        if grants:
-            found[step] = min(grant.token for grant in grants)
+        job: Job = record.head.key, step, "step"
+        grants = evidence.operations.about(job, "begin", answers=("Granted",))
+        if not grants:
+            continue
+        first = min(grants, key=lambda grant: grant.token)
+        asked = evidence.operations.about(job, "begin")
+        if step not in found or not any(not one.confirmed and one.begun < first.over for one in asked):
+            found[step] = first.token
     return found
 
 

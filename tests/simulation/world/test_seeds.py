@@ -18,10 +18,12 @@ FIRST, COUNT = int(os.environ.get("FROM", "1")), int(os.environ.get("SEEDS", "20
 FOUND = {
     69: "a letter stayed hidden when a round through its queue had failed",
     72: "a relay whose clock was an hour behind the store's left its shards alone",
-    300: "copies of a job that its run refused waited for turns of its rate limit, and grew in number",
+    4410: "the checker took a later attempt for the first one, whose grant was lost on the way",
+    4525: "the checker took a redrive that changed nothing for a new life of the job",
     2108: "copies of a job that was done waited for turns of its rate limit, and grew in number",
 }
-"""Seeds that broke a promise, as their worlds were drawn then; a test of its own keeps each mended."""
+"""Seeds that broke a promise, as their worlds were drawn then (a test of its own keeps each mended), or that the checker
+accused wrongly."""
 
 STATUSES = {"completed", "failed", "compensated", "cancelled", "stalled", "paused"}
 

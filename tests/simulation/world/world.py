@@ -48,7 +48,7 @@ LONGEST_CALM: Final = 120.0
 LONGEST_WAIT: Final = 30_000_000_000
 """Nanoseconds that a job may rightly wait: for a lease, a retry or a timer."""
 
-MOST_ENTRIES: Final = 30_000
+MOST_ENTRIES: Final = 100_000
 """Entries of a history; most have two thousand. More is a flood: copies beget copies."""
 
 TAIL: Final = 2

@@ -22,8 +22,8 @@ FOUND = {
     4525: "the checker took a redrive that changed nothing for a new life of the job",
     2108: "copies of a job that was done waited for turns of its rate limit, and grew in number",
 }
-"""Seeds that broke a promise, as their worlds were drawn then (a test of its own keeps each mended), or that the checker
-accused wrongly."""
+"""Seeds that broke a promise, as their worlds were drawn then (a test of its own keeps each mended), or that the
+checker accused wrongly."""
 
 STATUSES = {"completed", "failed", "compensated", "cancelled", "stalled", "paused"}
 

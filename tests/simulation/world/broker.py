@@ -68,6 +68,8 @@ class BrokerServer(MemoryBroker, Server):
         MemoryBroker.__init__(self, clock, max_body=max_body)
         Server.__init__(self)
         self.wheel = clock
+        self.on_the_way = 0
+        """Messages that will arrive although nobody waits for their confirms any more."""
         at_once(self.open())
 
     def arrive(self, message: Message, to: Address) -> None:
@@ -106,6 +108,7 @@ class BrokerServer(MemoryBroker, Server):
     def restless(self) -> list[str]:
         """Queues in which a job is, a sentence each."""
         found = [f"{self.wheel.waiting} on the wheel"] if self.wheel.waiting else []
+        found += [f"{self.on_the_way} on their way"] if self.on_the_way else []
         for name, queue in self._queues.items():
             out = sum(len(one.unsettled) for one in queue.subscriptions)
             if (queue.ready or out) and name.split(".")[1] in ("q", "undo", "intake"):
@@ -333,6 +336,7 @@ class BrokerConnection:
         wait = link.latency() + max(0.0, link.stuck())
         if wait > TIMEOUT or chances.maybe("publish.late"):
             late = max(wait, TIMEOUT * chances.between(0.5, 3))
+            self.server.on_the_way += 1
             self._loop.call_later(late, self._arrives_late, message, to, context=WORLD)
             await self._unconfirmed("no confirm in time")
         await self._loop.sleep(wait)
@@ -379,6 +383,7 @@ class BrokerConnection:
         self._loop.call_later(self._link.latency(), delivery.ack, context=WORLD)
 
     def _arrives_late(self, message: Message, to: Address) -> None:
+        self.server.on_the_way -= 1
         if not self._link.down:
             # Nobody is there any more to be told that no queue takes it.
             with suppress(Unroutable, Overloaded, TooLarge):

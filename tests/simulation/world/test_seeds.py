@@ -21,9 +21,10 @@ FOUND = {
     4410: "the checker took a later attempt for the first one, whose grant was lost on the way",
     4525: "the checker took a redrive that changed nothing for a new life of the job",
     2108: "copies of a job that was done waited for turns of its rate limit, and grew in number",
+    17959: "the world was judged while a late publish was still on its way",
 }
-"""Seeds that broke a promise, as their worlds were drawn then (a test of its own keeps each mended), or that the
-checker accused wrongly."""
+"""Seeds that broke a promise, as their worlds were drawn then (a test of its own keeps each mended), or that were
+accused wrongly."""
 
 STATUSES = {"completed", "failed", "compensated", "cancelled", "stalled", "paused"}
 

@@ -108,7 +108,7 @@ async def test_a_redelivery_of_what_is_done_waits_for_no_turn(
 
 def held(harness: Harness) -> int:
     """Deliveries that nobody has settled."""
-    queues: Any = harness._broker._queues.values()  # type: ignore[attr-defined]
+    queues: Any = harness._broker._queues.values()
     return sum(len(one.unsettled) for queue in queues for one in queue.subscriptions)
 
 

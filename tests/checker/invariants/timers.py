@@ -9,7 +9,7 @@ opening; one vote for each person and level.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pavane.core.kept import Join
@@ -39,9 +39,13 @@ def set_timers(evidence: Evidence) -> Iterator[SetTimer]:
 @invariant("I10")
 def timers_fire_once(evidence: Evidence) -> Iterator[Finding]:
     """A timer fires once, not before its time, and not if it was cancelled; what is due has fired."""
-    fired = first_ticks(evidence)
-    for timer in set_timers(evidence):
-        yield from judge_timer(evidence, timer, fired.get(timer.event))
+    fired, timers, cancels = first_ticks(evidence), list(set_timers(evidence)), cancelling(evidence)
+    sets = Counter((timer.commit.asked.record, timer.key) for timer in timers)
+    for timer in timers:
+        named = timer.commit.asked.record, timer.key
+        yield from judge_timer(
+            evidence, timer, fired.get(timer.event), cancels[named], is_only=sets[named] == 1
+        )
     for key, record in evidence.records.items():
         lines = Counter((line.kind, dict(line.detail).get("key", "")) for line in record.history)
         for (kind, name), count in lines.items():
@@ -69,15 +73,19 @@ def first_ticks(evidence: Evidence) -> dict[str, tuple[int, Operation]]:
 
 
 def judge_timer(
-    evidence: Evidence, timer: SetTimer, fired: tuple[int, Operation] | None
+    evidence: Evidence,
+    timer: SetTimer,
+    fired: tuple[int, Operation] | None,
+    cancels: Sequence[Operation],
+    *,
+    is_only: bool,
 ) -> Iterator[Finding]:
+    """Args:
+    cancels: of a timer of this name, in this record.
+    is_only: the name was set once.
+    """
     asked = timer.commit.asked
     record = evidence.records.get(asked.record)
-    others = [
-        other
-        for other in set_timers(evidence)
-        if (other.commit.asked.record, other.key) == (asked.record, timer.key)
-    ]
     if fired is not None:
         at, tick = fired
         grants = evidence.operations.about(asked.job, "begin", answers=("Granted",))
@@ -85,23 +93,12 @@ def judge_timer(
         due = begun + timer.at if timer.relative else timer.at
         if at < due:
             yield asked.record, f"the timer {timer.key} fired {due - at} ms before its time"
-        cancels = [
-            cancel
-            for cancel in cancels_of(evidence, asked.record, timer.key)
-            if cancel.begun > timer.commit.over
-        ]
-        if (
-            any(cancel.over < tick.begun for cancel in cancels)
-            and len(others) == 1
-            and not told_fired(record, timer)
-        ):
+        in_time = any(timer.commit.over < one.begun and one.over < tick.begun for one in cancels)
+        if in_time and is_only and not told_fired(record, timer):
             yield asked.record, f"the timer {timer.key} was cancelled, and fired"
-    elif record is not None and record.head.phase == "running" and len(others) == 1:
+    elif record is not None and record.head.phase == "running" and is_only:
         kept = any(waiting.event.id == timer.event for waiting in record.timers.values())
-        gone = timer.event in record.events or any(
-            True for _ in cancels_of(evidence, asked.record, timer.key)
-        )
-        if not kept and not gone:
+        if not kept and timer.event not in record.events and not cancels:
             yield asked.record, f"the timer {timer.key} was set, and is gone without having fired"
 
 
@@ -115,10 +112,13 @@ def told_fired(record: Record | None, timer: SetTimer) -> bool:
     return kinds[:1] == ["timer_fired"]
 
 
-def cancels_of(evidence: Evidence, record: str, key: str) -> Iterator[Operation]:
+def cancelling(evidence: Evidence) -> defaultdict[tuple[str, str], list[Operation]]:
+    """The commits that cancelled a timer, by its record and name."""
+    found: defaultdict[tuple[str, str], list[Operation]] = defaultdict(list)
     for commit in evidence.operations.of("commit", answers=("Committed",)):
-        if commit.asked.record == record and key in commit.asked.detail.get("cancelled", ()):
-            yield commit
+        for key in commit.asked.detail.get("cancelled", ()):
+            found[commit.asked.record, key].append(commit)
+    return found
 
 
 def fired_late(evidence: Evidence, record: Record) -> Iterator[Finding]:
